@@ -1,0 +1,61 @@
+"""Where labkit keeps its files.
+
+Three folders, each private to the user, each to be moved by an environment variable:
+
+========================  ====================  ==========================================
+state (``LABKIT_STATE``)   ~/.local/state/labkit  disks, logs and the journal of each lab
+cache (``LABKIT_CACHE``)   ~/.cache/labkit        images and templates; may always be deleted
+runtime (``LABKIT_RUNTIME``)  $XDG_RUNTIME_DIR/labkit or /tmp/labkit-UID   sockets (short paths)
+========================  ====================  ==========================================
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from .errors import Unavailable
+
+
+def _private(path: Path) -> Path:
+    """Make `path` if it is missing and refuse it if somebody else could get at it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise Unavailable(
+            f"the folder {path} is not a folder that only you can write to",
+            hint=f"remove it, or set LABKIT_STATE, LABKIT_CACHE, LABKIT_RUNTIME to folders of yours",
+        )
+    return path
+
+
+def _home(variable: str, xdg: str, default: str) -> Path:
+    if chosen := os.environ.get(variable):
+        return _private(Path(chosen).absolute())
+    base = os.environ.get(xdg)
+    root = Path(base) if base and os.path.isabs(base) else Path.home() / default
+    return _private(root / "labkit")
+
+
+def state_home() -> Path:
+    """The folder with the state of all labs of this user."""
+    return _home("LABKIT_STATE", "XDG_STATE_HOME", ".local/state")
+
+
+def cache_home() -> Path:
+    """The folder with what can be made again: images, templates, probes."""
+    return _home("LABKIT_CACHE", "XDG_CACHE_HOME", ".cache")
+
+
+def runtime_home() -> Path:
+    """The folder with the sockets of all labs of this user, on a short path.
+
+    A Unix socket's path holds at most 107 bytes, so this is never below a home folder.
+    """
+    if chosen := os.environ.get("LABKIT_RUNTIME"):
+        return _private(Path(chosen).absolute())
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and os.path.isabs(base) and os.access(base, os.W_OK):
+        return _private(Path(base) / "labkit")
+    return _private(Path(f"/tmp/labkit-{os.geteuid()}"))

@@ -1,0 +1,184 @@
+"""The doctor's checks of programs: QEMU, libvirt, tools, and the engines that may be missing."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from ._checks import Finding, as_root, fail, find_program, install, note, ok, run
+from .acceleration import QEMU, acceleration, obstacle
+
+if TYPE_CHECKING:
+    from ..storage.images import Image
+
+_VERSION = re.compile(r"\d+\.\d[\w.]*")
+_NO_MACHINES = "Labs have no virtual machines."
+
+
+def _version(path: str) -> tuple[str, str]:
+    """The version that a program tells, and why it tells none; one of the two is ""."""
+    ran = run([path, "--version"])
+    match = _VERSION.search(ran.stdout)
+    return (match[0], "") if ran.ok and match else ("", ran.said)
+
+
+def _versioned(name: str, path: str, meaning: str, package: str) -> Finding:
+    version, trouble = _version(path)
+    if version:
+        return ok(name, f"{path}, version {version}", meaning)
+    fix = as_root(f"apt-get install --reinstall {package}")
+    return fail(name, f"{path} does not run: {trouble}", _NO_MACHINES, fix)
+
+
+# ── Virtual machines ──────────────────────────────────────────────────────────────────────────
+
+
+def qemu() -> Finding:
+    """The program that virtual machines run in."""
+    if path := find_program(QEMU):
+        return _versioned("QEMU", path, "Virtual machines can run.", "qemu-system-x86")
+    return fail("QEMU", f"{QEMU} is not installed", _NO_MACHINES, install(QEMU))
+
+
+def kvm(*, build_image: bool) -> Finding:
+    """Hardware acceleration, by booting a guest on it."""
+    answer = obstacle()
+    if answer is None:
+        image = _small_image(build=build_image)
+        if image is None:
+            found = "there, but not tried: the image to boot on it is not built yet"
+            meaning = "It is tried when the first machine is made."
+            return note("/dev/kvm", found, meaning, "labkit image build")
+        answer = acceleration(image=image)
+    if answer.is_kvm:
+        return ok("/dev/kvm", answer.reason, "Virtual machines run at the processor's own speed.")
+    meaning = "Virtual machines run emulated. Everything works, only slower."
+    return note("/dev/kvm", answer.reason, meaning, answer.fix)
+
+
+def _small_image(*, build: bool = False) -> Image | None:
+    """The image *small*, whole; None if it is not built and is not to be."""
+    from ..storage import images
+
+    return images.get("small") if build or images.find("small") else None
+
+
+def libvirt_daemon() -> Finding:
+    """libvirt's daemon: the one for all, or the modular ones."""
+    name, meaning = "libvirt daemon", "Hosts can start their own."
+    for daemons in (["libvirtd"], ["virtqemud", "virtnetworkd"]):
+        paths = [find_program(daemon) for daemon in daemons]
+        if all(paths):
+            return _versioned(name, paths[0], meaning, "libvirt-daemon")
+    missing = "virtnetworkd" if find_program("virtqemud") else "libvirtd"
+    return fail(name, f"{missing} is not installed", _NO_MACHINES, install(missing))
+
+
+_DRIVER_FOLDERS = (
+    "/usr/lib/*/libvirt/connection-driver",
+    "/usr/lib/libvirt/connection-driver",
+    "/usr/lib64/libvirt/connection-driver",
+)
+
+
+def libvirt_drivers() -> Finding:
+    """The modules that libvirt's daemon loads for QEMU and for networks."""
+    name = "libvirt drivers"
+    for driver, lost in (("qemu", _NO_MACHINES), ("network", "Machines have no networks.")):
+        patterns = (f"{folder}/libvirt_driver_{driver}.so" for folder in _DRIVER_FOLDERS)
+        if not any(glob.glob(pattern) for pattern in patterns):
+            program = {"qemu": "virtqemud", "network": "virtnetworkd"}[driver]
+            return fail(name, f"the driver for {driver} is missing", lost, install(program))
+    return ok(name, "QEMU and networks", "Hosts can run virtual machines and networks.")
+
+
+def libvirt_python() -> Finding:
+    """The library with which labkit speaks to libvirt, loaded in another process."""
+    name = "libvirt for Python"
+    ran = run([sys.executable, "-c", "import libvirt; print(libvirt.getVersion())"])
+    if ran.ok:
+        number = int(ran.stdout)
+        version = f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+        return ok(name, f"can be loaded, with libvirt {version}", "labkit can speak to libvirt.")
+    lacks_library = "libvirt.so" in ran.stderr or "libvirt-qemu.so" in ran.stderr
+    pip = f"{sys.executable} -m pip install --force-reinstall libvirt-python"
+    fix = as_root("apt-get install libvirt0") if lacks_library else pip
+    return fail(name, f"cannot be loaded: {ran.said}", _NO_MACHINES, fix)
+
+
+# ── Tools ─────────────────────────────────────────────────────────────────────────────────────
+
+# Program: what it is for, and what goes without it.
+_TOOLS = {
+    "qemu-img": ("Disks of machines can be made.", "Machines have no disks."),
+    "dnsmasq": ("Networks give out addresses and names.", "Networks with DHCP do not start."),
+    "ip": ("Hosts can be connected.", "Hosts cannot be connected, so no lab can start."),
+    "setpriv": ("A probe ends when labkit is killed.", "KVM cannot be tried."),
+    "ssh-keygen": ("Machines get SSH keys of their own.", "Machines cannot get SSH keys."),
+}
+_BUILDERS = ("mmdebstrap", "mkfs.ext4")
+
+
+def tools() -> list[Finding]:
+    """The small programs that labs call."""
+    findings = []
+    for name, (meaning, lost) in _TOOLS.items():
+        if path := find_program(name):
+            findings.append(ok(name, path, meaning))
+        else:
+            findings.append(fail(name, "not installed", lost, install(name)))
+    return findings
+
+
+def builders() -> list[Finding]:
+    """The programs that build images, needed until the image is built."""
+    findings = []
+    for name in _BUILDERS:
+        if path := find_program(name):
+            findings.append(ok(name, path, "Images can be built."))
+        elif _small_image():
+            meaning = "The image that is there can be used. No other can be built."
+            findings.append(note(name, "not installed", meaning, install(name)))
+        else:
+            meaning = "No image can be built, and there is none yet."
+            findings.append(fail(name, "not installed", meaning, install(name)))
+    return findings
+
+
+# ── What a lab can do without ─────────────────────────────────────────────────────────────────
+
+# What is shown: program, what it brings, what goes without it.
+_EXTRAS = {
+    "Docker": ("dockerd", "Docker machines can be made.", "Docker machines are not available."),
+    "LXC": ("lxc-start", "LXC machines can be made.", "LXC machines are not available."),
+    "Vagrant": ("vagrant", "Hosts can be made by Vagrant.", "Vagrant hosts are not available."),
+}
+
+
+def extras() -> list[Finding]:
+    """Engines and host providers that are not needed."""
+    findings = []
+    for name, (program, meaning, lost) in _EXTRAS.items():
+        if path := find_program(program):
+            findings.append(ok(name, path, meaning))
+        else:
+            found = f"{program} is not installed"
+            findings.append(note(name, found, lost, install(program)))
+    return findings
+
+
+def criu() -> Finding:
+    """What containers' memory is saved with; it has to fit the kernel."""
+    lost = "Containers cannot be saved with their memory. All else works."
+    path = find_program("criu")
+    if not path:
+        return note("CRIU", "criu is not installed", lost, install("criu"))
+    if os.geteuid() != 0:
+        return note("CRIU", f"{path}, which works for root only", lost)
+    ran = run([path, "check"])
+    if ran.ok:
+        return ok("CRIU", path, "Containers can be saved with their memory.")
+    return note("CRIU", f"{path} does not fit this kernel: {ran.said}", lost)

@@ -1,0 +1,565 @@
+"""The first process of a lab and of each of its namespace hosts.
+
+It runs as process 1 of a PID namespace and is run as a file (``python -I -S _init.py``), so it
+uses the standard library only and starts in milliseconds. It reaps what dies, starts commands and
+daemons on request, makes hosts, undoes what a dead client left half-made, and ends the lab when
+its lease is over. When it ends, in whatever way, the kernel ends everything in its namespaces.
+
+Requests are JSON messages on a ``SOCK_SEQPACKET`` Unix socket, one answer each::
+
+    spawn   argv, env, cwd + three file descriptors   answers {pid}, later {exit}; killed on hang-up
+    daemon  name, argv, log                           starts it unless it runs; answers {pid}
+    daemons                                           {name: {pid, exit}}
+    begin   folder, undo (list of argv) / commit      makes folder; undo runs at a hang-up before commit
+    host    name, index / drop name                   (lab only) makes or ends a host
+    info, touch, lease seconds, tether, close         (lab only)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
+CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
+MS_BIND, MS_REC, MS_NOSUID_NODEV, MS_NOEXEC = 0x1000, 0x4000, 2 | 4, 8
+MESSAGE_BYTES = 1 << 17
+BACKBONE = "198.18.0"
+DAEMON_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """See unshare(2)."""
+    _checked(libc.unshare(flags), "unshare")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """See mount(2)."""
+    words = [word.encode() or None for word in (source, target, kind)]
+    result = libc.mount(words[0], words[1], words[2], flags, data.encode() or None)
+    _checked(result, f"mount {kind or 'bind'} on {target}")
+
+
+def _ip(*commands: str) -> None:
+    """Run several `ip` commands in one process."""
+    subprocess.run(
+        ["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True,
+        stdout=subprocess.DEVNULL, env={"PATH": DAEMON_PATH},
+    )  # fmt: skip
+
+
+# ── The mounts of a host ──────────────────────────────────────────────────────────────────────
+
+
+def _provide(folder: Path) -> None:
+    """Make `folder` exist by laying a writable layer over its nearest parent that does."""
+    if folder.is_dir():
+        return
+    parent = next(path for path in folder.parents if path.is_dir())
+    layer = Path("/run/layer") / parent.name
+    for part in ("upper", "work"):
+        (layer / part).mkdir(parents=True)
+    mount("overlay", str(parent), "overlay",
+          data=f"lowerdir={parent},upperdir={layer / 'upper'},workdir={layer / 'work'}")  # fmt: skip
+    folder.mkdir(parents=True)
+
+
+def _mount_run(keep: list[str]) -> None:
+    """Give the host a /run of its own in which the lab's own folders stay reachable."""
+    kept = [(path, os.open(path, os.O_PATH)) for path in keep if os.path.realpath(path).startswith("/run/")]
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID_NODEV, "mode=755")
+    for folder in ("lock", "libvirt"):
+        os.makedirs(f"/run/{folder}")
+    for path, descriptor in kept:
+        os.makedirs(path)
+        mount(f"/proc/self/fd/{descriptor}", path, flags=MS_BIND | MS_REC)
+        os.close(descriptor)
+
+
+def _cgroup_mounts() -> list[tuple[str, str]]:
+    """The v1 hierarchies mounted here, as (controllers, mount point)."""
+    found = []
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, point, kind, options = line.split()[:4]
+        if kind == "cgroup":
+            known = [word for word in options.split(",") if word not in ("rw", "ro", "relatime", "nosuid", "nodev", "noexec")]  # fmt: skip
+            found.append((",".join(known), point))
+    return found
+
+
+def _mount_sys(cgroups: bool) -> None:
+    """Show the host's own network in /sys and, where it has them, its own cgroups."""
+    hierarchies = _cgroup_mounts()
+    unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+    mount("sysfs", "/sys", "sysfs", MS_NOSUID_NODEV | MS_NOEXEC)
+    if unified:
+        with contextlib.suppress(OSError):  # without it libvirtd and dockerd do without limits
+            mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID_NODEV | MS_NOEXEC)
+    elif cgroups:
+        mount("tmpfs", "/sys/fs/cgroup", "tmpfs", MS_NOSUID_NODEV | MS_NOEXEC, "mode=755")
+        for controllers, point in hierarchies:
+            os.makedirs(point, exist_ok=True)
+            mount("cgroup", point, "cgroup", MS_NOSUID_NODEV | MS_NOEXEC, controllers)
+
+
+def _enter_host(host: dict[str, Any]) -> None:
+    """Turn this process, process 1 of a new PID namespace, into the host `host`."""
+    unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP)
+    socket.sethostname(host["name"])
+    mount("proc", "/proc", "proc", MS_NOSUID_NODEV | MS_NOEXEC)
+    _mount_run([host["run_dir"], host["state_dir"], host["lab_dir"], *host["keep"]])
+    _mount_sys(host["cgroups"])
+    for inside, outside in host["folders"].items():
+        if not os.path.isfile(outside):
+            os.makedirs(outside, exist_ok=True)
+            _provide(Path(inside))
+        mount(outside, inside, flags=MS_BIND)
+    mount(host["hosts_file"], "/etc/hosts", flags=MS_BIND)
+    _ip("link set lo up")
+
+
+# ── cgroups of the lab (root only) ────────────────────────────────────────────────────────────
+
+
+def _enter_cgroup(name: str) -> list[Path]:
+    """Put this process into a cgroup of its own in each v1 hierarchy; returns what was made."""
+    made = []
+    for controllers, point in _cgroup_mounts():
+        folder = Path(point + _own_cgroup(controllers)) / f"labkit-{name}"
+        folder.mkdir(exist_ok=True)
+        if controllers == "cpuset":
+            for knob in ("cpuset.cpus", "cpuset.mems"):
+                (folder / knob).write_text((folder.parent / knob).read_text())
+            (folder / "cgroup.clone_children").write_text("1")
+        (folder / "cgroup.procs").write_text(str(os.getpid()))
+        made.append(folder)
+    return made
+
+
+def _own_cgroup(controllers: str) -> str:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        if names and set(names.split(",")) <= set(controllers.split(",")):
+            return "" if path == "/" else path
+    return ""
+
+
+def _remove_cgroups(folders: list[Path]) -> None:
+    """Leave the lab's cgroups and remove them, those of its hosts and machines first."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            (folder.parent / "cgroup.procs").write_text(str(os.getpid()))
+        for path, _, _ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
+# ── The server ────────────────────────────────────────────────────────────────────────────────
+
+
+class Refused(Exception):
+    """A request that cannot be met; the text goes to the client."""
+
+
+class Connection:
+    """One client, what it has running here and what is to be undone if it goes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.children: set[int] = set()
+        self.undo: list[list[str]] = []
+        self.tether = False
+
+    def send(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # it hung up: noticed when its socket is read
+            self.sock.send(json.dumps(message).encode())
+
+
+class Server:
+    """Process 1: the loop over clients, children and the clock."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.selector = selectors.DefaultSelector()
+        self.children: dict[int, Connection | str] = {}
+        self.daemons: dict[str, dict[str, Any]] = {}
+        self.ending = ""
+        self._listen()
+        self._catch_signals()
+
+    def _listen(self) -> None:
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        before = os.umask(0o177)
+        self.listener.bind(self.path)
+        os.umask(before)
+        self.listener.listen(64)
+        self.selector.register(self.listener, selectors.EVENT_READ)
+
+    def _catch_signals(self) -> None:
+        self.wakeup, wake = socket.socketpair()
+        wake.setblocking(False)
+        self.wakeup.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        self._wake = wake
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "ending", "SIGTERM"))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.selector.register(self.wakeup, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Answer until the end is asked for."""
+        while not self.ending:
+            for key, _ in self.selector.select(self.patience()):
+                if key.fileobj is self.listener:
+                    self._accept()
+                elif key.fileobj is self.wakeup:
+                    self.wakeup.recv(4096)
+                else:
+                    self._read(key.data)
+            self._reap()
+
+    def patience(self) -> float | None:
+        """Seconds until something is to be looked at without being asked."""
+        return None
+
+    def _accept(self) -> None:
+        sock, _ = self.listener.accept()
+        _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != 0:  # 0 in here is the user who owns the lab
+            sock.close()
+            return
+        self.selector.register(sock, selectors.EVENT_READ, Connection(sock))
+
+    def _read(self, client: Connection) -> None:
+        try:
+            data, fds, _, _ = socket.recv_fds(client.sock, MESSAGE_BYTES, 3)
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self._hang_up(client)
+            return
+        try:
+            request = json.loads(data)
+            answer = getattr(self, f"do_{request.pop('op')}")(client, fds, **request)
+        except (Refused, OSError, subprocess.SubprocessError) as error:
+            answer = {"error": str(error), "kind": type(error).__name__}
+        except (AttributeError, TypeError, ValueError) as error:
+            answer = {"error": f"not understood: {error}", "kind": "Refused"}
+        finally:
+            for descriptor in fds:
+                os.close(descriptor)
+        client.send(answer)
+
+    def _hang_up(self, client: Connection) -> None:
+        self.selector.unregister(client.sock)
+        client.sock.close()
+        for pid in client.children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        if client.undo:
+            self._undo(client.undo)
+        if client.tether:
+            self.ending = "its owner is gone"
+
+    def _undo(self, steps: list[list[str]]) -> None:
+        """Take back, in the background and in order, what a client left half-made."""
+        if (pid := os.fork()) == 0:
+            self._become_child()
+            for argv in steps:
+                with contextlib.suppress(OSError):
+                    subprocess.run(argv, env={"PATH": DAEMON_PATH}, check=False)
+            os._exit(0)
+        self.children[pid] = "undo"
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self.gone(pid, os.waitstatus_to_exitcode(status))
+
+    def gone(self, pid: int, code: int) -> None:
+        """Child `pid` has ended with `code`."""
+        owner = self.children.pop(pid, None)
+        if isinstance(owner, Connection):
+            owner.children.discard(pid)
+            owner.send({"exit": code})
+        elif owner in self.daemons and self.daemons[owner]["pid"] == pid:
+            self.daemons[owner]["exit"] = code
+
+    def _become_child(self) -> None:
+        """In a fork: drop what belongs to the server."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+
+    def _start(self, argv: list[str], fds: list[int], env: dict[str, str], cwd: str) -> int:
+        """Start `argv` in a session of its own with `fds` as its standard streams."""
+        told, tell = os.pipe2(os.O_CLOEXEC)
+        if (pid := os.fork()) == 0:
+            try:
+                self._become_child()
+                os.setsid()
+                for number, descriptor in enumerate(fds):
+                    os.dup2(descriptor, number)
+                os.chdir(cwd)
+                os.execvpe(argv[0], argv, {"PATH": DAEMON_PATH, "HOME": "/root", "LANG": "C.UTF-8", **env})  # fmt: skip
+            except BaseException as error:
+                os.write(tell, f"{argv[0]}: {getattr(error, 'strerror', None) or error}".encode())
+            os._exit(127)
+        os.close(tell)
+        with open(told, "rb") as pipe:
+            if failure := pipe.read():
+                raise Refused(failure.decode())
+        return pid
+
+    # Requests
+
+    def do_spawn(
+        self, client: Connection, fds: list[int], argv: list[str],
+        env: dict[str, str] | None = None, cwd: str = "/",
+    ) -> dict[str, Any]:  # fmt: skip
+        pid = self._start(argv, fds, env or {}, cwd)
+        self.children[pid] = client
+        client.children.add(pid)
+        return {"pid": pid}
+
+    def do_daemon(
+        self, client: Connection, fds: list[int], name: str, argv: list[str], log: str,
+        env: dict[str, str] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        known = self.daemons.get(name)
+        if known and known["exit"] is None:
+            return {"pid": known["pid"], "started": False}
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            pid = self._start(argv, [null, out, out], env or {}, "/")
+        finally:
+            os.close(out)
+            os.close(null)
+        self.children[pid] = name
+        self.daemons[name] = {"pid": pid, "exit": None}
+        return {"pid": pid, "started": True}
+
+    def do_daemons(self, client: Connection, fds: list[int]) -> dict[str, Any]:
+        return {"daemons": self.daemons}
+
+    def do_begin(
+        self, client: Connection, fds: list[int], undo: list[list[str]], folder: str
+    ) -> dict[str, Any]:
+        # One step for the client: either the folder is its own and will be undone, or neither.
+        os.mkdir(folder, 0o700)
+        client.undo = undo
+        return {}
+
+    def do_commit(self, client: Connection, fds: list[int]) -> dict[str, Any]:
+        client.undo = []
+        return {}
+
+
+class LabServer(Server):
+    """Process 1 of a lab: hosts and the lease besides."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.hosts: dict[str, dict[str, Any]] = {}
+        self.lease_s = float(config["lease_s"])
+        self.touched = time.monotonic()
+        self.cgroups = _enter_cgroup(config["name"]) if config["cgroups"] else []
+        mount("proc", "/proc", "proc", MS_NOSUID_NODEV | MS_NOEXEC)
+        _ip(
+            "link set lo up",
+            "link add backbone type bridge forward_delay 0",
+            f"addr add {BACKBONE}.254/24 dev backbone",
+            "link set backbone mtu 9000 up",
+        )
+        Path(config["hosts_file"]).write_text("127.0.0.1 localhost\n")
+        super().__init__(config["socket"])
+
+    def patience(self) -> float | None:
+        left = self.touched + self.lease_s - time.monotonic()
+        if left <= 0:
+            self.ending = "its lease is over"
+        return max(left, 0.0)
+
+    def do_info(self, client: Connection, fds: list[int]) -> dict[str, Any]:
+        left = self.touched + self.lease_s - time.monotonic()
+        return {"hosts": self.hosts, "lease_left_s": left, "lease_s": self.lease_s}
+
+    def do_touch(self, client: Connection, fds: list[int]) -> dict[str, Any]:
+        self.touched = time.monotonic()
+        return {}
+
+    def do_lease(self, client: Connection, fds: list[int], seconds: float) -> dict[str, Any]:
+        self.lease_s, self.touched = float(seconds), time.monotonic()
+        return {}
+
+    def do_tether(self, client: Connection, fds: list[int]) -> dict[str, Any]:
+        client.tether = True
+        return {}
+
+    def do_close(self, client: Connection, fds: list[int]) -> dict[str, Any]:
+        self.ending = "asked"
+        return {}
+
+    def do_drop(self, client: Connection, fds: list[int], name: str) -> dict[str, Any]:
+        host = self.hosts.pop(name, None)
+        if host is None:
+            raise Refused(f"no host {name}")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(host["pid"], signal.SIGKILL)
+        self._write_names()
+        return {}
+
+    def do_host(
+        self, client: Connection, fds: list[int], name: str, run_dir: str, state_dir: str,
+        folders: dict[str, str], keep: list[str],
+    ) -> dict[str, Any]:  # fmt: skip
+        if name in self.hosts and self.hosts[name]["exit"] is None:
+            return {"started": False, **self.hosts[name]}
+        taken = {host["index"] for host in self.hosts.values()}
+        index = next(number for number in range(1, 254) if number not in taken)
+        host = {
+            "name": name, "index": index, "run_dir": run_dir, "state_dir": state_dir,
+            "folders": folders, "keep": keep, "cgroups": bool(self.cgroups),
+            "lab_dir": self.config["state_dir"], "hosts_file": self.config["hosts_file"],
+        }  # fmt: skip
+        pid = self._fork_host(host, run_dir)
+        self.hosts[name] = {"pid": pid, "index": index, "address": f"{BACKBONE}.{index}", "exit": None}
+        self.children[pid] = f"host {name}"
+        self._write_names()
+        return {"started": True, **self.hosts[name]}
+
+    def _write_names(self) -> None:
+        """Tell all hosts each other's names (one file, mounted as /etc/hosts in each)."""
+        lines = [f"{host['address']} {name}\n" for name, host in self.hosts.items()]
+        Path(self.config["hosts_file"]).write_text("127.0.0.1 localhost\n" + "".join(lines))
+
+    def _fork_host(self, host: dict[str, Any], run_dir: str) -> int:
+        """Fork process 1 of a host and plug it into the backbone; returns when it answers."""
+        ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        told, tell = os.pipe2(os.O_CLOEXEC)
+        wait, go = os.pipe2(os.O_CLOEXEC)
+        unshare(CLONE_NEWPID)
+        pid = os.fork()
+        if pid == 0:
+            os.close(go)
+            os.close(told)
+            self._run_host(host, tell, wait)
+        _checked(libc.setns(ours, CLONE_NEWPID), "setns")
+        for descriptor in (ours, tell, wait):
+            os.close(descriptor)
+        with open(told, "rb", buffering=0) as pipe, open(go, "wb", buffering=0) as starter:
+            try:
+                self._expect(pipe, b"mounted")
+                link, address = f"h{host['index']}", f"{BACKBONE}.{host['index']}"
+                _ip(f"link add {link} mtu 9000 type veth peer name eth0 mtu 9000 netns {pid}",
+                    f"link set {link} master backbone up")  # fmt: skip
+                starter.write(f"{address}\n".encode())
+                self._expect(pipe, b"ready")
+            except BaseException:
+                os.kill(pid, signal.SIGKILL)
+                raise
+        return pid
+
+    @staticmethod
+    def _expect(pipe: Any, word: bytes) -> None:
+        said = pipe.read(4096)
+        if said != word:
+            raise Refused(f"the host did not start: {said.decode() or 'it ended'}")
+
+    def _run_host(self, host: dict[str, Any], tell: int, wait: int) -> None:
+        """In the fork: become the host and serve it until it ends. Never returns."""
+        try:
+            self._become_child()
+            self.selector.close()
+            for client in [self.listener, self.wakeup, self._wake]:
+                client.close()
+            keep = {tell, wait, 0, 1, 2}
+            for name in os.listdir("/proc/self/fd"):
+                if int(name) not in keep:
+                    with contextlib.suppress(OSError):
+                        os.close(int(name))
+            _enter_host(host)
+            os.write(tell, b"mounted")
+            address = os.read(wait, 64).decode().strip()
+            _ip(f"addr add {address}/24 dev eth0", "link set eth0 up")
+            server = Server(os.path.join(host["run_dir"], "ctl"))
+            os.write(tell, b"ready")
+            os.close(tell)
+            server.serve()
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.write(tell, f"{type(error).__name__}: {error}".encode())
+            os._exit(1)
+        os._exit(0)
+
+    def gone(self, pid: int, code: int) -> None:
+        for host in self.hosts.values():
+            if host["pid"] == pid:
+                host["exit"] = code
+        super().gone(pid, code)
+
+    def end(self) -> None:
+        """End the hosts, then remove every file of the lab."""
+        for host in self.hosts.values():
+            if host["exit"] is None:
+                os.kill(host["pid"], signal.SIGKILL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.kill(-1, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
+        for folder in (self.config["run_dir"], self.config["state_dir"]):
+            # Renamed first: a new lab of this name may be made while the rest is removed.
+            ended = os.path.join(os.path.dirname(folder), f".ended-{time.time_ns()}")
+            with contextlib.suppress(OSError):
+                os.rename(folder, ended)
+            shutil.rmtree(ended, ignore_errors=True)
+        _remove_cgroups(self.cgroups)
+
+
+def main() -> None:
+    """Be the first process of the lab described by the JSON in argv[1]; argv[2] is a pipe."""
+    config, ready = json.loads(sys.argv[1]), int(sys.argv[2])
+    alive = os.open(config["alive"], os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(alive, fcntl.LOCK_EX)  # held while the lab lives, so that no one sweeps it
+    server = LabServer(config)
+    os.write(ready, b"ready")
+    os.close(ready)
+    try:
+        server.serve()
+    finally:
+        print(f"lab {config['name']} ends: {server.ending or 'an error'}", file=sys.stderr, flush=True)
+        server.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Starting and ending the first process of a lab, and clearing what a killed one left."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .. import _paths
+from ..errors import Busy, LabError, LabGone, Unavailable
+from ._channel import Channel
+
+_NAMESPACES = ["--net", "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
+_AS_USER = ["--user", "--map-root-user", "--map-auto"]
+
+
+def folder(name: str) -> Path:
+    """Where the state of lab `name` lies."""
+    return _paths.state_home() / "labs" / name
+
+
+def sockets(name: str) -> Path:
+    """Where the sockets of lab `name` lie."""
+    return _paths.runtime_home() / name
+
+
+def names() -> list[str]:
+    """The labs that have state on this machine, alive or not."""
+    home = _paths.state_home() / "labs"
+    return sorted(path.name for path in home.glob("[!.]*") if path.is_dir()) if home.is_dir() else []
+
+
+def channel(name: str) -> Channel:
+    """A connection to the lab's first process; `LabGone` if there is none."""
+    return Channel(sockets(name) / "ctl", f"lab {name}")
+
+
+def is_alive(name: str) -> bool:
+    """Whether the lab's first process answers."""
+    try:
+        channel(name).close()
+    except LabGone:
+        return False
+    return True
+
+
+def cgroups_usable() -> bool:
+    """Whether this user can make cgroups in every v1 hierarchy here."""
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines() if line.split()[2] == "cgroup"]  # fmt: skip # noqa: E501
+    return bool(points) and os.geteuid() == 0 and all(os.access(point, os.W_OK) for point in points)
+
+
+def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
+    """Start the first process of a new lab; returns when it answers on its control socket."""
+    state, run = folder(name), sockets(name)
+    for path in (state, run):
+        path.mkdir(mode=0o700, parents=True)
+    (state / "alive").touch(mode=0o600)
+    config = {
+        "name": name, "state_dir": str(state), "run_dir": str(run), "socket": str(run / "ctl"),
+        "alive": str(state / "alive"), "hosts_file": str(state / "hosts-file"),
+        "lease_s": lease_s, "cgroups": cgroups_usable(),
+    }  # fmt: skip
+    told, tell = os.pipe()
+    as_root = os.geteuid() == 0
+    argv = [
+        "unshare", *([] if as_root else _AS_USER), *_NAMESPACES, "--fork", "--kill-child",
+        sys.executable, "-I", "-S", str(Path(__file__).with_name("_init.py")), json.dumps(config), str(tell),
+    ]  # fmt: skip
+    log = state / "lab.log"
+    try:
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=[tell],
+                start_new_session=True, cwd="/",
+            )  # fmt: skip
+    except FileNotFoundError as error:
+        raise Unavailable("`unshare` is not installed", hint="sudo apt-get install util-linux") from error
+    finally:
+        os.close(tell)
+    with open(told, "rb", buffering=0) as pipe:
+        ready = pipe.read(5) == b"ready"  # or nothing, once all that could say it have ended
+    if not ready:
+        process.kill()
+        process.wait()
+        raise _why_not(log)
+    return process
+
+
+def _why_not(log: Path) -> LabError:
+    from .doctor import explain_namespaces
+
+    return explain_namespaces(log.read_text(errors="replace").strip()[-2000:])
+
+
+def end(name: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Ask the lab to end and wait until all of it is gone, its files too."""
+    with contextlib.suppress(LabError), channel(name) as connection:
+        connection.request("close")
+    clear(name)
+    if process:
+        process.wait(timeout=10)
+
+
+def clear(name: str) -> int:
+    """Remove the files and cgroups that an ended lab left; returns the number of files.
+
+    Raises
+    ------
+    Busy
+        If the lab still lives after 10 s.
+    """
+    state = folder(name)
+    _wait_until_dead(state / "alive", name)
+    left = [path for path in (sockets(name), state) if path.exists()]
+    left += [*state.parent.glob(".ended-*"), *_paths.runtime_home().glob(".ended-*")]
+    count = sum(len(files) for path in left for _, _, files in os.walk(path))
+    for path in left:
+        remove_tree(path)
+    for path in Path("/sys/fs/cgroup").glob(f"*/**/labkit-{name}") if os.geteuid() == 0 else ():
+        for sub, _, _ in os.walk(path, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(sub)
+    return count
+
+
+def _wait_until_dead(alive: Path, name: str) -> None:
+    deadline = time.monotonic() + 10
+    try:
+        descriptor = os.open(alive, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            if time.monotonic() > deadline:
+                raise Busy(f"lab {name} does not end", hint="try `labkit down` again, or see its lab.log")
+            time.sleep(0.005)
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder, also what daemons in a user namespace made under subordinate ids."""
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists() and os.geteuid() != 0:
+        subprocess.run(["unshare", *_AS_USER, "rm", "-rf", "--", str(path)], check=False, capture_output=True)  # fmt: skip
+    if path.exists():
+        raise LabError(f"{path} cannot be removed", hint=f"remove it yourself: sudo rm -rf '{path}'")

@@ -1,0 +1,135 @@
+"""libvirt's daemon in a namespace host: its configuration, its start, its capability cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from .._paths import cache_home
+from ..errors import DaemonFailed, PackageMissing
+
+FOLDERS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
+_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+
+
+ACCOUNTS = ("/etc/passwd", "/etc/group")
+_USERS = {"/etc/passwd": "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin",
+          "/etc/group": "libvirt-qemu:x:64055:"}  # fmt: skip
+
+
+def folders(state: Path) -> dict[str, str]:
+    """What is mounted where in a host: ``{inside: outside}``."""
+    return {inside: str(state / inside.strip("/").replace("/", "-")) for inside in FOLDERS + ACCOUNTS}
+
+
+def write_accounts(state: Path) -> None:
+    """Give the host the user that libvirt is compiled for, which only a system package makes."""
+    for path in ACCOUNTS:
+        lines = Path(path).read_text().splitlines()
+        if not any(line.startswith("libvirt-qemu:") for line in lines):
+            lines.append(_USERS[path])
+        Path(folders(state)[path]).write_text("\n".join(lines) + "\n")
+
+
+def daemons() -> dict[str, str]:
+    """The daemons to start, by name: ``libvirtd``, or the modular ones where it is not there."""
+    for names in (["libvirtd"], ["virtqemud", "virtnetworkd"]):
+        found = {name: shutil.which(name, path=_PATH) for name in names}
+        if all(found.values()):
+            return {name: path for name, path in found.items() if path}
+    raise PackageMissing(
+        "libvirt's daemon (libvirtd or virtqemud) is not installed",
+        hint="sudo apt-get install --no-install-recommends libvirt-daemon libvirt-daemon-driver-qemu",
+    )
+
+
+def configure(state: Path, sockets: Path, *, cgroups: bool) -> None:
+    """Write the configuration of libvirt's daemons and lend them the capability cache."""
+    config = Path(folders(state)["/etc/libvirt"])
+    (config / "qemu").mkdir(parents=True, exist_ok=True)
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    common = ['auth_unix_rw = "none"', 'unix_sock_rw_perms = "0700"', f'host_uuid = "{uuid.uuid4()}"']
+    own = [f'unix_sock_dir = "{sockets}"']
+    _write(config / "libvirtd.conf", [*common, *own, "listen_tls = 0", "listen_tcp = 0"])
+    _write(config / "virtqemud.conf", [*common, *own])
+    _write(config / "virtnetworkd.conf", common)
+    qemu = ['user = "root"', 'group = "root"', 'stdio_handler = "file"', "remember_owner = 0",
+            "namespaces = [ ]", 'security_driver = "none"', "max_core = 0"]  # fmt: skip
+    _write(config / "qemu.conf", qemu if cgroups else [*qemu, "cgroup_controllers = [ ]"])
+    if _kept_capabilities().is_dir():
+        cache = Path(folders(state)["/var/cache/libvirt"])
+        shutil.copytree(_kept_capabilities(), cache / "qemu" / "capabilities", dirs_exist_ok=True)
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_text("\n".join(lines) + "\n")
+
+
+# QEMU's capabilities take libvirt seconds to find out. It checks itself whether what it finds in
+# its cache still fits the QEMU on this machine.
+
+
+def _kept_capabilities() -> Path:
+    return cache_home() / "libvirt-capabilities"
+
+
+def keep_capabilities(state: Path) -> None:
+    """Keep for other hosts what this host's libvirt has found out about QEMU."""
+    found = Path(folders(state)["/var/cache/libvirt"]) / "qemu" / "capabilities"
+    for source in found.glob("*.xml"):
+        target = _kept_capabilities() / source.name
+        with contextlib.suppress(OSError):  # a cache: without it the next start is slower
+            if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+                continue
+            target.parent.mkdir(exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as copy:
+                copy.write(source.read_bytes())
+            shutil.copystat(source, copy.name)
+            os.replace(copy.name, target)
+
+
+def wait_for_socket(
+    path: Path, ended: Callable[[], int | None], log: Path, host: str, timeout_s: float = 30
+) -> None:
+    """Wait until a daemon accepts connections on `path`.
+
+    Raises
+    ------
+    DaemonFailed
+        If it ends or the deadline passes first; quotes the last lines of its log.
+    """
+    deadline = time.monotonic() + timeout_s
+    pause = 0.002
+    while time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.connect(str(path))
+            return
+        code = ended()
+        if code is not None:
+            raise failure(f"ended with exit code {code}", log, host)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.03)
+    raise failure(f"did not answer within {timeout_s:g} s", log, host)
+
+
+def failure(what: str, log: Path, host: str) -> DaemonFailed:
+    """The error that says what became of libvirt's daemon, with the last lines of its log."""
+    return DaemonFailed(
+        f"libvirt's daemon {what}: {last_lines(log)}",
+        host=host, hint="`labkit doctor` checks what it needs",
+    )  # fmt: skip
+
+
+def last_lines(log: Path, count: int = 8) -> str:
+    """The end of a log, or a word saying that there is none."""
+    with contextlib.suppress(OSError):
+        if lines := log.read_text(errors="replace").splitlines()[-count:]:
+            return "\n".join(lines)
+    return "(its log is empty)"

@@ -1,0 +1,126 @@
+"""What every host offers, however it came to be: a directory of sockets, and `run`."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._run import Completed, check_argv
+from ..errors import DaemonFailed, InvalidValue
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+    from ..machines.base import Machine
+    from ..machines.kvm import KvmEngine
+
+
+class Host(ABC):
+    """A place where machines run.
+
+    Attributes
+    ----------
+    name
+        Its name in the lab, and its hostname.
+    lab
+        The lab it belongs to.
+    address
+        Its IPv4 address on the lab's backbone, the network between hosts.
+    folder
+        Where its state lies: configuration and logs of its daemons.
+    sockets
+        The directory with ``libvirt.sock``, ``docker.sock``.
+    """
+
+    provider = ""
+
+    def __init__(self, lab: Lab, name: str, address: str, folder: Path, sockets: Path) -> None:
+        self.lab = lab
+        self.name = name
+        self.address = address
+        self.folder = folder
+        self.sockets = sockets
+
+    # What a provider makes
+
+    @abstractmethod
+    def _run(self, argv: list[str], input: bytes, env: dict[str, str], cwd: str, timeout_s: float) -> tuple[int, bytes, bytes]:  # fmt: skip
+        """Run a command; exit code, stdout, stderr. Raises `DeadlineExceeded` and kills it."""
+
+    @abstractmethod
+    def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> AbstractContextManager[None]:
+        """Make `folder`, or raise `FileExistsError`; run `undo` if this process dies in the block."""
+
+    @abstractmethod
+    def start_libvirt(self) -> Path:
+        """Have libvirt's daemon run; returns its socket once it answers."""
+
+    @abstractmethod
+    def why_libvirt_failed(self) -> DaemonFailed | None:
+        """If libvirt's daemon has ended, the error that says why."""
+
+    @property
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether the host still answers (asks it)."""
+
+    # What every host offers
+
+    def run(
+        self, argv: Sequence[str], *, input: str | bytes = b"", env: dict[str, str] | None = None,
+        cwd: str = "/", timeout_s: float = 60, check: bool = False,
+    ) -> Completed:  # fmt: skip
+        """Run a command on the host.
+
+        Parameters
+        ----------
+        argv
+            The command and its arguments; never a shell string.
+        input
+            What it reads from its standard input.
+        env
+            Variables added to a small standard environment.
+        timeout_s
+            Seconds after which it is killed and `DeadlineExceeded` raised.
+        check
+            Raise `CommandFailed` if the exit code is not 0.
+        """
+        words = check_argv(argv)
+        if timeout_s <= 0:
+            raise InvalidValue(f"a time limit of {timeout_s} s leaves no time", hint="give seconds")
+        self.lab.touch()
+        data = input.encode() if isinstance(input, str) else input
+        began = time.monotonic()
+        code, out, err = self._run(words, data, env or {}, cwd, timeout_s)
+        took = time.monotonic() - began
+        done = Completed(tuple(words), code, out.decode(errors="replace"), err.decode(errors="replace"), took, self.name)  # fmt: skip
+        return done.check() if check else done
+
+    @cached_property
+    def kvm(self) -> KvmEngine:
+        """QEMU virtual machines, accelerated by KVM where that works."""
+        from ..machines.kvm import KvmEngine
+
+        return KvmEngine(self)
+
+    def machines(self) -> list[Machine]:
+        """Every machine on this host, of every engine that was used here."""
+        return list(self.kvm.machines()) if self.kvm.in_use else []
+
+    def close(self) -> None:
+        """Drop this process's connections to the host's engines."""
+        if "kvm" in self.__dict__:
+            self.kvm.close()
+
+    def __repr__(self) -> str:
+        return f"<Host {self.name} ({self.provider}) {self.address}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from .._html_host import host_bundle
+
+        return host_bundle(self)
+

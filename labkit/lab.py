@@ -1,0 +1,316 @@
+"""The lab: a datacentre in a namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from filelock import FileLock
+
+from . import _paths
+from ._values import check_name, parse_duration
+from .errors import LabError, LabGone, NameInUse, NotFound
+from .hosts import _launch
+from .hosts._channel import Channel
+from .hosts.namespace import NamespaceHost
+
+if TYPE_CHECKING:
+    from .hosts.base import Host
+    from .machines.base import Machine
+    from .networks.network import Networks
+
+_TOUCH_EVERY_S = 20.0
+
+
+class Lab:
+    """A lab of this process: it ends with the ``with`` block, or with the process.
+
+    Use `Lab.open` for a lab that stays until ``lab.close()``.
+
+    Parameters
+    ----------
+    name
+        1 to 31 small letters, digits and hyphens.
+    hosts
+        The names of the hosts to make.
+    lease
+        How long the lab lives without being used, in seconds or words such as ``"8 h"``.
+
+    Raises
+    ------
+    InvalidName, NameInUse, Unavailable
+    """
+
+    def __init__(self, name: str, hosts: Sequence[str] = ("alpha",), *, lease: float | str = "8 h") -> None:
+        self._prepare(name, hosts, lease)
+        with _opening():
+            if _launch.is_alive(name):
+                raise NameInUse(
+                    f"there is a lab {name} already",
+                    hint=f'Lab.open("{name}") finds it; `labkit down {name}` ends it',
+                )
+            self._start(hosts, lease, tethered=True)
+
+    @classmethod
+    def open(cls, name: str, hosts: Sequence[str] | None = None, *, lease: float | str = "8 h") -> Self:
+        """Find the lab `name` or make it; it outlives this process and ends by its lease.
+
+        Parameters are those of `Lab`. Hosts that the lab does not have yet are added.
+        """
+        lab = cls.__new__(cls)
+        lab._prepare(name, hosts or (), lease)
+        with _opening():
+            if _launch.is_alive(name):
+                lab._attach(hosts or ())
+            else:
+                lab._start(hosts or ("alpha",), lease, tethered=False)
+        return lab
+
+    @classmethod
+    def attach(cls, name: str) -> Self:
+        """Find the running lab `name`; `NotFound` if there is none."""
+        lab = cls.__new__(cls)
+        lab._prepare(name, (), "8 h")
+        if not _launch.is_alive(name):
+            raise NotFound(f"there is no lab {name}", hint="`labkit ps` lists the labs there are")
+        lab._attach(())
+        return lab
+
+    # How a lab comes to be
+
+    def _prepare(self, name: str, hosts: Sequence[str], lease: float | str) -> None:
+        self.name = check_name(name, "name of a lab")
+        for host in hosts:
+            check_name(host, "name of a host")
+        parse_duration(lease, "lease")
+        self.folder = _launch.folder(name)
+        self.sockets = _launch.sockets(name)
+        self._hosts: dict[str, Host] = {}
+        self._process: Any = None
+        self._tether: Channel | None = None
+        self._touched = 0.0
+        self._closed = False
+
+    def _start(self, hosts: Sequence[str], lease: float | str, *, tethered: bool) -> None:
+        _launch.clear(self.name)
+        try:
+            self._process = _launch.start(self.name, parse_duration(lease, "lease"))
+            if tethered:
+                self._tether = self.channel()
+                self._tether.request("tether")
+            about = {"name": self.name, "created": time.time(), "run": os.environ.get("LABKIT_RUN", "")}
+            (self.folder / "lab.json").write_text(json.dumps(about))
+            for host in hosts:
+                self.add_host(host)
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self, hosts: Sequence[str]) -> None:
+        with self.channel() as channel:
+            there = channel.request("info")["hosts"]
+        for name, host in there.items():
+            if host["exit"] is None:
+                self._hosts[name] = NamespaceHost(
+                    self, name, host["address"], self.folder / "hosts" / name, self.sockets / name
+                )
+        for name in hosts:
+            if name not in self._hosts:
+                self.add_host(name)
+        self.touch()
+
+    def add_host(self, name: str) -> Host:
+        """Make a host, or make one again that has ended."""
+        check_name(name, "name of a host")
+        known = self._hosts.get(name)
+        if known and known.is_alive:
+            raise NameInUse(f"the lab {self.name} has a host {name} already", hint=f'lab["{name}"]')
+        if known:
+            known.close()
+        host = NamespaceHost.start(self, name)
+        self._hosts[name] = host
+        self.journal("host", host=name)
+        return host
+
+    # What is in it
+
+    @property
+    def hosts(self) -> dict[str, Host]:
+        """The hosts by name."""
+        return dict(self._hosts)
+
+    def __getitem__(self, name: str) -> Host:
+        try:
+            return self._hosts[name]
+        except KeyError:
+            raise NotFound(
+                f"the lab {self.name} has no host {ascii(name)[:60]}",
+                hint=f"it has {', '.join(self._hosts) or 'none'}; lab.add_host(…) makes one",
+            ) from None
+
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self._hosts.values())
+
+    @cached_property
+    def networks(self) -> Networks:
+        """The networks that connect machines."""
+        from .networks.network import Networks
+
+        return Networks(self)
+
+    def machines(self) -> list[Machine]:
+        """Every machine of every host and engine."""
+        return [machine for host in self for machine in host.machines()]
+
+    # What it needs itself
+
+    def channel(self) -> Channel:
+        """A connection to the lab's first process."""
+        if self._closed:
+            raise LabGone(f"lab {self.name} was closed", hint=f'Lab.open("{self.name}") makes it anew')
+        return _launch.channel(self.name)
+
+    def touch(self) -> None:
+        """Renew the lease, unless that was done a moment ago."""
+        now = time.monotonic()
+        if now - self._touched > _TOUCH_EVERY_S or self._closed:
+            with self.channel() as channel:
+                channel.request("touch")
+            self._touched = now
+
+    def lease_left_s(self) -> float:
+        """Seconds until the lab ends if nobody uses it."""
+        with self.channel() as channel:
+            return float(channel.request("info")["lease_left_s"])
+
+    def renew(self, lease: float | str) -> None:
+        """Let the lease begin anew with another length, in seconds or words such as ``"2 h"``."""
+        with self.channel() as channel:
+            channel.request("lease", seconds=parse_duration(lease, "lease"))
+
+    @property
+    def has_cgroups(self) -> bool:
+        """Whether machines of this lab can be given processor and memory limits by cgroups."""
+        return _launch.cgroups_usable()
+
+    def kept_folders(self) -> list[Path]:
+        """Folders that must stay reachable in every host."""
+        return [self.folder, self.sockets, _paths.cache_home()]
+
+    def journal(self, what: str, **words: Any) -> None:
+        """Note in the lab's journal that something was made or removed."""
+        line = json.dumps({"time": time.time(), "what": what, **words})
+        with (self.folder / "journal.jsonl").open("a") as file:
+            file.write(line + "\n")
+
+    # How it ends
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called here."""
+        return self._closed
+
+    def close(self) -> None:
+        """End the lab: every machine, daemon, network and file of it is gone afterwards."""
+        if self._closed:
+            return
+        for host in self:
+            with contextlib.suppress(LabError):
+                host.close()
+        self._closed = True
+        if self._tether:
+            self._tether.close()
+        _launch.end(self.name, self._process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"hosts {', '.join(self._hosts) or 'none'}"
+        return f"<Lab {self.name}: {state}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from ._html_host import lab_bundle
+
+        return lab_bundle(self)
+
+
+@contextlib.contextmanager
+def _opening() -> Iterator[None]:
+    """Let one process at a time make or find a lab."""
+    home = _paths.state_home() / "labs"
+    home.mkdir(mode=0o700, exist_ok=True)
+    with FileLock(home / ".lock", timeout=120):
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class LabInfo:
+    """What is known of a lab without attaching to it.
+
+    Attributes
+    ----------
+    name, alive, hosts
+        ``hosts`` are the names of those that live.
+    created
+        Unix time.
+    lease_left_s
+        Seconds; 0 for a lab that has ended.
+    run
+        The run of `labkit run` that made it, if any.
+    """
+
+    name: str
+    alive: bool
+    hosts: tuple[str, ...]
+    created: float
+    lease_left_s: float
+    run: str
+
+
+def labs() -> list[LabInfo]:
+    """Every lab of this user on this machine, those that were killed and left files too."""
+    return [_info(name) for name in _launch.names()]
+
+
+def _info(name: str) -> LabInfo:
+    about: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        about = json.loads((_launch.folder(name) / "lab.json").read_text())
+    created, run = float(about.get("created", 0)), str(about.get("run", ""))
+    try:
+        with _launch.channel(name) as channel:
+            info = channel.request("info")
+    except LabGone:
+        return LabInfo(name, False, (), created, 0.0, run)
+    hosts = tuple(host for host, state in info["hosts"].items() if state["exit"] is None)
+    return LabInfo(name, True, hosts, created, float(info["lease_left_s"]), run)
+
+
+def end_lab(name: str) -> None:
+    """End the lab `name`, or clear what a killed one left; `NotFound` if there is neither."""
+    check_name(name, "name of a lab")
+    if name not in _launch.names():
+        raise NotFound(f"there is no lab {name}", hint="`labkit ps` lists the labs there are")
+    _launch.end(name)
+
+
+def end_labs_of_run(run_id: str) -> list[str]:
+    """End the labs that were made under ``LABKIT_RUN=run_id``; returns their names."""
+    ended = [lab.name for lab in labs() if run_id and lab.run == run_id]
+    for name in ended:
+        end_lab(name)
+    return ended

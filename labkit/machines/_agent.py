@@ -1,0 +1,102 @@
+"""The QEMU guest agent: commands in a machine without a network.
+
+Source of the protocol: https://qemu.readthedocs.io/en/latest/interop/qemu-ga-ref.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import libvirt
+import libvirt_qemu
+
+from ..errors import DeadlineExceeded, EngineError, InvalidState
+from ._libvirt import translate
+
+_NOT_YET = {
+    libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
+    libvirt.VIR_ERR_AGENT_UNSYNCED,
+    getattr(libvirt, "VIR_ERR_AGENT_COMMAND_TIMEOUT", -1),  # since libvirt 9.1
+}
+
+
+class Agent:
+    """The agent in one domain."""
+
+    def __init__(self, domain: libvirt.virDomain, host: str, machine: str) -> None:
+        self._domain = domain
+        self._host = host
+        self._machine = machine
+
+    def ask(self, command: str, timeout_s: float = 10, **arguments: Any) -> Any:
+        """Send one command and return its answer; libvirt's timeout counts whole seconds."""
+        request = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
+        answer = libvirt_qemu.qemuAgentCommand(
+            self._domain, json.dumps(request), max(1, round(timeout_s)), 0
+        )
+        return json.loads(answer)["return"]
+
+    def wait(self, deadline: float) -> None:
+        """Wait until the agent answers; `deadline` is on the monotonic clock."""
+        while True:
+            try:
+                self.ask("guest-ping", timeout_s=2)
+                return
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _NOT_YET:
+                    raise translate(error, self._host, self._machine) from error
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded("the guest agent did not answer", host=self._host, machine=self._machine)
+            time.sleep(0.01)
+
+    def run(self, argv: list[str], data: bytes, timeout_s: float) -> tuple[int, bytes, bytes]:
+        """Run a command to its end: exit code (negative: signal), stdout, stderr."""
+        deadline = time.monotonic() + timeout_s
+        arguments: dict[str, Any] = {"path": argv[0], "arg": argv[1:], "capture-output": True}
+        if data:
+            arguments["input-data"] = base64.b64encode(data).decode()
+        try:
+            pid = self.ask("guest-exec", **arguments)["pid"]
+            status = self._wait_for(pid, deadline)
+        except libvirt.libvirtError as error:
+            raise self._explain(error, argv) from error
+        if status is None:
+            self._kill(pid)
+            raise DeadlineExceeded(
+                f"`{argv[0]}` did not end within {timeout_s:g} s and was killed",
+                hint="give it longer with timeout_s=…", host=self._host, machine=self._machine,
+            )  # fmt: skip
+        code = -status["signal"] if "signal" in status else status["exitcode"]
+        out, err = (base64.b64decode(status.get(key, "")) for key in ("out-data", "err-data"))
+        return code, out, err
+
+    def _wait_for(self, pid: int, deadline: float) -> dict[str, Any] | None:
+        pause = 0.001
+        while True:
+            status: dict[str, Any] = self.ask("guest-exec-status", pid=pid)
+            if status["exited"]:
+                return status
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+
+    def _kill(self, pid: int) -> None:
+        self.ask("guest-exec", path="/bin/kill", arg=["-9", str(pid)])
+
+    def _explain(self, error: libvirt.libvirtError, argv: list[str]) -> Exception:
+        words = error.get_error_message() or ""
+        if "Failed to execute child process" in words or "guest-exec" in words:
+            return EngineError(
+                f"the guest cannot run {ascii(argv[0])[:60]}: {words.split(': ', 1)[-1]}",
+                hint="is the program in the guest's image?", host=self._host, machine=self._machine,
+            )  # fmt: skip
+        if error.get_error_code() in _NOT_YET:
+            return InvalidState(
+                "the guest agent does not answer", hint="is the guest running and booted? see console()",
+                host=self._host, machine=self._machine,
+            )  # fmt: skip
+        return translate(error, self._host, self._machine)

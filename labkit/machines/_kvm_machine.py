@@ -1,0 +1,287 @@
+"""A QEMU virtual machine, driven through libvirt and its guest agent."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import libvirt
+
+from .._run import Completed, check_argv
+from .._values import check_name, parse_size
+from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound
+from . import _libvirt
+from ._agent import Agent
+from ._console import Console
+from ._libvirt import spoken
+from .base import Machine, MachineSpec, Sample, State
+
+if TYPE_CHECKING:
+    from .kvm import KvmEngine
+
+_IDENTITY = "/usr/sbin/labkit-identity"
+_STATS = (
+    libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
+)  # fmt: skip
+_PERIOD_US = 100_000
+
+
+class KvmMachine(Machine):
+    """A virtual machine; made by ``host.kvm.create``."""
+
+    engine = "kvm"
+
+    def __init__(self, kvm: KvmEngine, spec: MachineSpec) -> None:
+        super().__init__(kvm.host, spec)
+        self._kvm = kvm
+        self._state = State.STARTING
+
+    def _reasons(self) -> dict[str, tuple[str, str]]:
+        reasons = {"migrate": ("labkit cannot move running machines yet", "clone() makes a copy on the same host")}
+        if not self.host.lab.has_cgroups:
+            reasons["limits"] = (
+                "this lab has no cgroups of its own, which limits are made of",
+                "run the lab as root, or on a system with cgroup v2 and a delegated scope",
+            )
+        return reasons
+
+    def told(self, state: State) -> None:
+        """An event says that the machine changed."""
+        self._state = state
+
+    def domain(self) -> libvirt.virDomain:
+        """libvirt's domain, for what labkit has no verb for."""
+        with spoken(self.host.name, self.name):
+            return self._kvm.connection().lookupByName(self.name)
+
+    def refresh(self) -> State:
+        with spoken(self.host.name, self.name):
+            self._state = _libvirt.state_of(self.domain())
+        return self._state
+
+    @property
+    def acceleration(self) -> str:
+        """``"kvm"``, or ``"tcg"`` where QEMU emulates the processor; ``host.kvm.acceleration()`` says why."""
+        return self._kvm.acceleration().kind
+
+    def xml(self) -> str:
+        """The domain's XML as libvirt has it now."""
+        with spoken(self.host.name, self.name):
+            return self.domain().XMLDesc()
+
+    # Its identity
+
+    def become(self, deadline: float) -> None:
+        """Wait for the guest's agent and tell the guest who it is."""
+        agent = self._agent()
+        try:
+            agent.wait(deadline)
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(
+                f"the guest did not come up in time; its console says: {self.console().history(8)}",
+                machine=self.name, host=self.host.name, hint="give it longer with timeout_s=…",
+            ) from error  # fmt: skip
+        lines = "\n".join(self._identity()) + "\n"
+        code, out, err = agent.run([_IDENTITY], lines.encode(), max(5.0, deadline - time.monotonic()))
+        if code != 0:
+            said = (err or out).decode(errors="replace").strip()
+            raise InvalidState(
+                f"the guest could not take on its identity: {said}", machine=self.name, host=self.host.name
+            )
+
+    def _identity(self) -> list[str]:
+        """What `labkit-identity` in the guest reads."""
+        key, machine_id = self.folder / "ssh_host_ed25519_key", self.folder / "machine-id"
+        if not key.exists():
+            self.host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True)
+            machine_id.write_text(uuid.uuid4().hex)
+        lines = [f"name {self.name}", f"machine-id {machine_id.read_text()}", f"seed {secrets.token_hex(32)}"]
+        lines += [f"time {time.time():.9f}", f"ssh-key {base64.b64encode(key.read_bytes()).decode()}", "grow"]
+        for number, card in enumerate(self.spec.interfaces):
+            network = self.host.lab.networks[card.network]
+            words = [f"{card.address}/{network.prefix_length}", network.gateway, network.gateway]
+            lines.append(" ".join(["nic", str(number), card.mac, *words]))
+        return lines
+
+    def _agent(self) -> Agent:
+        return Agent(self.domain(), self.host.name, self.name)
+
+    # Verbs
+
+    def _do(self, verb: str, needed: State, act: Callable[[libvirt.virDomain], object]) -> None:
+        """Do what changes the state; an error names the state if that is what is wrong."""
+        domain = self.domain()
+        try:
+            act(domain)
+        except libvirt.libvirtError as error:
+            state = self.refresh()
+            if state is not needed:
+                raise InvalidState(
+                    f"{self.name} is {state}, so it cannot {verb}", hint=f"it must be {needed}",
+                    machine=self.name, host=self.host.name,
+                ) from error  # fmt: skip
+            raise _libvirt.translate(error, self.host.name, self.name) from error
+
+    def start(self, *, timeout_s: float = 120) -> None:
+        deadline = time.monotonic() + timeout_s
+        self._do("start", State.STOPPED, lambda domain: domain.create())
+        self._state = State.STARTING
+        self.become(deadline)
+        self.refresh()
+
+    def stop(self, *, timeout_s: float = 30) -> None:
+        deadline = time.monotonic() + timeout_s
+        flags = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT | libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+        self._do("stop", State.RUNNING, lambda domain: domain.shutdownFlags(flags))
+        while self.refresh() not in (State.STOPPED, State.FAILED):
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(
+                    f"{self.name} did not shut down within {timeout_s:g} s", hint="kill() switches it off",
+                    machine=self.name, host=self.host.name,
+                )  # fmt: skip
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._do("kill", State.RUNNING, lambda domain: domain.destroy())
+        self._state = State.STOPPED
+
+    def pause(self) -> None:
+        self._do("pause", State.RUNNING, lambda domain: domain.suspend())
+        self._state = State.PAUSED
+
+    def resume(self) -> None:
+        self._do("resume", State.PAUSED, lambda domain: domain.resume())
+        self._state = State.RUNNING
+
+    def run(
+        self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False
+    ) -> Completed:
+        words = check_argv(argv)
+        began = time.monotonic()
+        data = input.encode() if isinstance(input, str) else input
+        if self._state not in (State.RUNNING, State.STARTING) and self.refresh() is not State.RUNNING:
+            raise InvalidState(
+                f"{self.name} is {self._state}, so it cannot run a command", machine=self.name, host=self.host.name,
+                hint="resume() or start() it first",
+            )  # fmt: skip
+        code, out, err = self._agent().run(words, data, timeout_s)
+        done = Completed(
+            tuple(words), code, out.decode(errors="replace"), err.decode(errors="replace"),
+            time.monotonic() - began, self.name,
+        )  # fmt: skip
+        return done.check() if check else done
+
+    def console(self) -> Console:
+        return Console(self.domain(), self.folder / "console.log", self.name, self.host.name)
+
+    def stats(self) -> Sample:
+        with spoken(self.host.name, self.name):
+            domain = self.domain()
+            told = domain.connect().domainListGetStats([domain], _STATS, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT)  # fmt: skip # noqa: E501
+        words = told[0][1]
+
+        def total(kind: str, what: str) -> int:
+            return sum(int(words.get(f"{kind}.{n}.{what}", 0)) for n in range(words.get(f"{kind}.count", 0)))
+
+        return Sample(
+            time_s=time.monotonic(), cpu_seconds=words.get("cpu.time", 0) / 1e9,
+            memory_bytes=int(words.get("balloon.rss", 0)) * 1024,
+            disk_read_bytes=total("block", "rd.bytes"), disk_written_bytes=total("block", "wr.bytes"),
+            received_bytes=total("net", "rx.bytes"), sent_bytes=total("net", "tx.bytes"),
+        )  # fmt: skip
+
+    def resize(self, *, memory: int | str | None = None, vcpus: int | None = None) -> None:
+        """Change its memory (down from and up to what it was made with) or its processors, live."""
+        if memory is not None:
+            size = parse_size(memory, "memory size")
+            if size > self.spec.memory_bytes:
+                raise InvalidValue(
+                    f"{self.name} can have at most the memory it was made with", machine=self.name,
+                    hint=f"give at most {self.spec.memory_bytes} bytes",
+                )  # fmt: skip
+            with spoken(self.host.name, self.name):
+                self.domain().setMemoryFlags(size // 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        if vcpus is not None:
+            most = self.domain().maxVcpus()
+            if not 1 <= vcpus <= most:
+                raise InvalidValue(f"{self.name} can have 1 to {most} processors", machine=self.name)
+            with spoken(self.host.name, self.name):
+                self.domain().setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def limits(self, *, cpus: float | None = None) -> None:
+        self._need("limits")
+        if cpus is not None and not 0.01 <= cpus <= 1000:
+            raise InvalidValue(f"{cpus!r} is not a limit in processors", hint="0.5 is half a processor; None lifts it")
+        quota = -1 if cpus is None else round(cpus * _PERIOD_US)
+        with spoken(self.host.name, self.name):
+            self.domain().setSchedulerParametersFlags(
+                {"global_period": _PERIOD_US, "global_quota": quota}, libvirt.VIR_DOMAIN_AFFECT_LIVE
+            )
+
+    def snapshot(self, name: str) -> None:
+        check_name(name, "name of a snapshot")
+        if name in self.snapshots():
+            raise NameInUse(f"{self.name} has a snapshot {name} already", machine=self.name, host=self.host.name)
+        root = Element("domainsnapshot")
+        SubElement(root, "name").text = name
+        with spoken(self.host.name, self.name):
+            self.domain().snapshotCreateXML(tostring(root, encoding="unicode"))
+
+    def snapshots(self) -> list[str]:
+        """The names of its snapshots, oldest first."""
+        with spoken(self.host.name, self.name):
+            found = self.domain().listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
+        return [snapshot.getName() for snapshot in found]
+
+    def revert(self, name: str) -> None:
+        check_name(name, "name of a snapshot")
+        domain = self.domain()
+        try:
+            snapshot = domain.snapshotLookupByName(name)
+        except libvirt.libvirtError as error:
+            known = ", ".join(self.snapshots()) or "none"
+            raise NotFound(
+                f"{self.name} has no snapshot {name}", hint=f"it has: {known}", machine=self.name, host=self.host.name
+            ) from error
+        with spoken(self.host.name, self.name):
+            domain.revertToSnapshot(snapshot)
+        if self.refresh() is State.RUNNING:
+            self.become(time.monotonic() + 60)  # its clock stands still since the snapshot
+
+    def clone(self, name: str) -> KvmMachine:
+        """Make a machine with a copy of this one's disk and an identity of its own; it boots cold."""
+
+        def copy_disk(target: Path) -> None:
+            with self._quiet_disk():
+                shutil.copyfile(self.folder / "disk.qcow2", target)
+
+        return self._kvm.create_like(self.spec, name, copy_disk)
+
+    @contextlib.contextmanager
+    def _quiet_disk(self) -> Iterator[None]:
+        """While in this context nothing is written to the disk, and all that was is on it."""
+        if self.refresh() is not State.RUNNING:
+            yield
+            return
+        with spoken(self.host.name, self.name):
+            domain = self.domain()
+            domain.fsFreeze()
+            try:
+                yield
+            finally:
+                domain.fsThaw()
+
+    def destroy(self) -> None:
+        self._kvm.forget(self.name, [card.network for card in self.spec.interfaces])
+        self._state = State.STOPPED
+        self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
+

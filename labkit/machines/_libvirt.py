@@ -1,0 +1,119 @@
+"""Connections to libvirt: one event loop a process, typed errors, states by events."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import libvirt
+
+from ..errors import (
+    EngineError,
+    InvalidState,
+    LabError,
+    LabGone,
+    NameInUse,
+    NotEnoughDisk,
+    NotEnoughMemory,
+    NotFound,
+)
+from .base import State
+
+_loop_lock = threading.Lock()
+_loop: threading.Thread | None = None
+
+_KINDS: dict[int, type[LabError]] = {
+    libvirt.VIR_ERR_NO_DOMAIN: NotFound,
+    libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT: NotFound,
+    libvirt.VIR_ERR_NO_NETWORK: NotFound,
+    libvirt.VIR_ERR_DOM_EXIST: NameInUse,
+    libvirt.VIR_ERR_NETWORK_EXIST: NameInUse,
+    libvirt.VIR_ERR_OPERATION_INVALID: InvalidState,
+}
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: State.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: State.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: State.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN: State.RUNNING,
+    libvirt.VIR_DOMAIN_SHUTOFF: State.STOPPED,
+    libvirt.VIR_DOMAIN_CRASHED: State.FAILED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: State.PAUSED,
+}
+_AFTER_EVENT = {
+    libvirt.VIR_DOMAIN_EVENT_UNDEFINED: None,
+    libvirt.VIR_DOMAIN_EVENT_DEFINED: None,
+    libvirt.VIR_DOMAIN_EVENT_STARTED: State.RUNNING,
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: State.PAUSED,
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: State.RUNNING,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: State.STOPPED,
+    libvirt.VIR_DOMAIN_EVENT_SHUTDOWN: None,
+    libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: State.PAUSED,
+    libvirt.VIR_DOMAIN_EVENT_CRASHED: State.FAILED,
+}
+
+
+def _run_events() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+def _ensure_loop() -> None:
+    global _loop  # noqa: PLW0603  one loop a process is libvirt's own rule
+    with _loop_lock:
+        if _loop is None:
+            libvirt.registerErrorHandler(lambda _context, _error: None, None)
+            libvirt.virEventRegisterDefaultImpl()
+            _loop = threading.Thread(target=_run_events, name="labkit-libvirt", daemon=True)
+            _loop.start()
+
+
+def connect(socket: str) -> libvirt.virConnect:
+    """Open libvirt's QEMU driver behind the Unix socket `socket`."""
+    _ensure_loop()
+    connection = libvirt.open(f"qemu+unix:///system?socket={socket}")
+    connection.setKeepAlive(5, 3)
+    return connection
+
+
+@contextmanager
+def spoken(host: str = "", machine: str = "") -> Iterator[None]:
+    """Turn libvirt's errors into labkit's, with libvirt's own words."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise translate(error, host, machine) from error
+
+
+def translate(error: libvirt.libvirtError, host: str, machine: str) -> LabError:
+    """The labkit error for one of libvirt's."""
+    words = error.get_error_message() or str(error)
+    code = error.get_error_code()
+    if "No space left on device" in words:
+        kind, hint = NotEnoughDisk, "make room on the disk with the lab's state, see `labkit doctor`"
+        return kind(f"libvirt: {words}", hint=hint, host=host, machine=machine)
+    if "Cannot allocate memory" in words:
+        hint = "ask for less memory or stop other machines"
+        return NotEnoughMemory(f"libvirt: {words}", hint=hint, host=host, machine=machine)
+    if error.get_error_domain() == libvirt.VIR_FROM_RPC or code == libvirt.VIR_ERR_NO_CONNECT:
+        hint = "if the host has ended, lab.add_host(…) makes it again"
+        return LabGone(f"libvirt does not answer: {words}", hint=hint, host=host, machine=machine)
+    return _KINDS.get(code, EngineError)(f"libvirt: {words}", host=host, machine=machine)
+
+
+def state_of(domain: libvirt.virDomain) -> State:
+    """What libvirt says now that the domain is doing."""
+    return _STATES.get(domain.state()[0], State.UNKNOWN)
+
+
+def follow(connection: libvirt.virConnect, told: Callable[[str, State], None]) -> None:
+    """Have `told(name, state)` called, from libvirt's thread, when a domain changes."""
+
+    def on_event(_connection: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
+        state = _AFTER_EVENT.get(event)
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED:
+            state = State.FAILED
+        if state:
+            told(domain.name(), state)
+
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_event, None)

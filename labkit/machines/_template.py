@@ -1,0 +1,161 @@
+"""Prepared memory images, from which machines come up in a fraction of the time of a boot.
+
+A template is a machine that was booted once, told nothing of who it is, and saved: its memory
+(libvirt's save format), its disk as it was at that moment, and an empty overlay on that disk. A
+machine made from it gets a copy of the overlay, restores the memory under a name and UUID of its
+own, and is told who it is through the guest agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import struct
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import libvirt
+from filelock import FileLock
+
+from .._paths import cache_home
+from .._progress import progress
+from ._agent import Agent
+from ._domain import Domain, rename
+from ._libvirt import spoken
+from .base import NetworkInterface
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+
+# struct _virQEMUSaveHeader of libvirt's src/qemu/qemu_saveimage.h
+_HEADER = struct.Struct("<16s5I56s")
+_MAGIC = b"LibvirtQemudSave"
+_FORMAT = "1"
+
+
+class Template:
+    """The template for machines of one image, size and number of network interfaces."""
+
+    def __init__(self, host: Host, domain: Domain, base: Path) -> None:
+        """`domain` is any machine of the kind; `base` is the raw disk that its image has."""
+        self._host = host
+        self._base = base
+        cards = tuple(
+            NetworkInterface("", f"52:54:00:00:00:{n:02x}", "") for n in range(len(domain.spec.interfaces))
+        )
+        self._kind = replace(domain, plugged=False, spec=replace(domain.spec, name="template", interfaces=cards))
+        self.key = self._key()
+        self.folder = cache_home() / "templates" / self.key
+        self.memory = self.folder / "memory.save"
+        self.overlay = self.folder / "overlay.qcow2"
+
+    def _key(self) -> str:
+        """A hash of everything that the memory image depends on."""
+        nowhere = replace(self._kind, uuid="", disk=Path("disk"), console_log=Path("log"))
+        base = self._base.stat()
+        connection = self._host.kvm.connection()
+        parts = [
+            _FORMAT, nowhere.xml(), str(cache_home()), str(base.st_size), str(base.st_mtime_ns),
+            str(connection.getLibVersion()), str(connection.getVersion()), _processor(),
+        ]  # fmt: skip
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def ensure(self, deadline: float) -> None:
+        """Have the template exist and fit together; one process makes it, others wait."""
+        if self._fits():
+            return
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder.with_suffix(".lock"), timeout=max(1.0, deadline - time.monotonic())):
+            if not self._fits():
+                shutil.rmtree(self.folder, ignore_errors=True)
+                with progress("instant machines"), self._workshop() as workshop:
+                    self._make(workshop, deadline)
+                    self._note(workshop)
+                    os.replace(workshop, self.folder)
+
+    def _fits(self) -> bool:
+        """Whether all parts are there and are those that were noted when it was made."""
+        try:
+            noted = json.loads((self.folder / "parts.json").read_text())
+            return bool(noted == _parts(self.folder))
+        except (OSError, ValueError):
+            return False
+
+    def _note(self, folder: Path) -> None:
+        (folder / "parts.json").write_text(json.dumps(_parts(folder)))
+
+    @contextlib.contextmanager
+    def _workshop(self) -> Iterator[Path]:
+        """A temporary folder; those of makers that died are removed (this one holds the lock)."""
+        for stale in self.folder.parent.glob(f".{self.key}-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.key}-", ignore_cleanup_errors=True) as name:  # fmt: skip # noqa: E501
+            yield Path(name)
+
+    def _make(self, workshop: Path, deadline: float) -> None:
+        """Boot, wait for the agent, save; the disk's and the overlay's backing files are final."""
+        disk = workshop / "disk.qcow2"
+        self._host.kvm.make_overlay(disk, self._base, "raw", self._kind.spec.disk_bytes)
+        name = f"template-{self.key[:12]}"
+        kind = replace(self._kind, spec=replace(self._kind.spec, name=name), disk=disk, console_log=workshop / "log")
+        connection = self._host.kvm.connection()
+        with spoken(self._host.name, name):
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.lookupByName(name).destroy()  # of a maker that died
+            domain = connection.createXML(kind.xml(), libvirt.VIR_DOMAIN_START_AUTODESTROY)
+            try:
+                agent = Agent(domain, self._host.name, name)
+                agent.wait(deadline)
+                agent.run(["/bin/sync"], b"", 20)
+                domain.save(str(workshop / "memory.save"))
+            except BaseException:
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.destroy()
+                raise
+        # The overlay's backing file is where the disk will be once the workshop is renamed.
+        self._host.run(
+            ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", str(self.folder / "disk.qcow2"),
+             str(workshop / "overlay.qcow2"), str(self._kind.spec.disk_bytes)], check=True,
+        )  # fmt: skip
+
+    def stamp(self, domain: Domain, target: Path) -> None:
+        """Write to `target` the memory image under the identity of `domain`."""
+        with self.memory.open("rb") as source, target.open("wb") as copy:
+            fields = list(_HEADER.unpack(source.read(_HEADER.size)))
+            magic, _version, length, _running, _compressed, cookie_offset = fields[:6]
+            if magic != _MAGIC:
+                raise ValueError(f"{self.memory} is not a memory image of libvirt")
+            data = source.read(length)
+            xml, cookie = (data[:cookie_offset], data[cookie_offset:]) if cookie_offset else (data, b"")
+            new = rename(xml.rstrip(b"\0").decode(), domain).encode() + b"\0"
+            fields[2], fields[5] = len(new) + len(cookie), len(new) if cookie_offset else 0
+            copy.write(_HEADER.pack(*fields) + new + cookie)
+            copy.flush()
+            _copy_rest(source.fileno(), _HEADER.size + length, copy.fileno())
+
+
+def _copy_rest(source: int, offset: int, target: int) -> None:
+    """Copy from `offset` to the end inside the kernel."""
+    left = os.fstat(source).st_size - offset
+    while left > 0:
+        sent = os.sendfile(target, source, offset, left)
+        offset, left = offset + sent, left - sent
+
+
+def _parts(folder: Path) -> dict[str, list[int]]:
+    """Size and time of change of each part."""
+    files = (folder / name for name in ("memory.save", "disk.qcow2", "overlay.qcow2"))
+    return {file.name: [(status := file.stat()).st_size, status.st_mtime_ns] for file in files}
+
+
+def _processor() -> str:
+    """The processor's model and features: a memory image fits no other."""
+    lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+    return "\n".join(line for line in lines if line.startswith(("model name", "flags")))

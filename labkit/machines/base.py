@@ -1,0 +1,230 @@
+"""The protocol that machines of every engine follow, and what they are described by."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._run import Completed
+from ..errors import NotSupported
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+    from ._console import Console
+
+
+class State(StrEnum):
+    """What a machine is doing."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    MOVING = "moving"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInterface:
+    """A machine's connection to a network.
+
+    Attributes
+    ----------
+    network
+        The network's name.
+    mac, address
+        ``52:54:00:…`` and an IPv4 address such as ``198.19.1.2``.
+    """
+
+    network: str
+    mac: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """What a machine was asked to be."""
+
+    name: str
+    image: str
+    memory_bytes: int
+    vcpus: int
+    disk_bytes: int
+    interfaces: tuple[NetworkInterface, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of a machine's counters; counters only grow while it runs.
+
+    Attributes
+    ----------
+    time_s
+        Seconds on the monotonic clock.
+    cpu_seconds
+        Processor time used since it started.
+    memory_bytes
+        Memory of the host that it holds now.
+    disk_read_bytes, disk_written_bytes, received_bytes, sent_bytes
+        Totals over all its disks and network interfaces since it started.
+    """
+
+    time_s: float
+    cpu_seconds: float
+    memory_bytes: int
+    disk_read_bytes: int
+    disk_written_bytes: int
+    received_bytes: int
+    sent_bytes: int
+
+
+# Every verb of the protocol; a machine's `capabilities` are the ones its engine can do.
+VERBS = frozenset({
+    "start", "stop", "kill", "pause", "resume", "restart", "run", "console", "stats", "resize",
+    "limits", "snapshot", "revert", "clone", "migrate", "destroy",
+})  # fmt: skip
+
+
+class Machine(ABC):
+    """A virtual machine or a container.
+
+    Attributes
+    ----------
+    name, host
+        Its name, unique in the lab, and the host it is on.
+    spec
+        What it was asked to be.
+    engine
+        ``"kvm"``, ``"xen"``, ``"docker"`` or ``"lxc"``.
+    """
+
+    engine = ""
+
+    def __init__(self, host: Host, spec: MachineSpec) -> None:
+        self.host = host
+        self.spec = spec
+        self.name = spec.name
+        self._state = State.UNKNOWN
+
+    @property
+    def folder(self) -> Path:
+        """The folder with its files."""
+        return machine_folder(self.host, self.name)
+
+    @property
+    def state(self) -> State:
+        """What the engine's events last told; `refresh` asks."""
+        return self._state
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its IPv4 addresses on the lab's networks."""
+        return tuple(interface.address for interface in self.spec.interfaces)
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The verbs that this machine can do, on its engine and host."""
+        return VERBS - self._reasons().keys()
+
+    def _reasons(self) -> dict[str, tuple[str, str]]:
+        """For each verb it cannot do: why, and what to do instead."""
+        return {}
+
+    def _need(self, verb: str) -> None:
+        """Raise `NotSupported` with the reason if the machine cannot do `verb`."""
+        if reason := self._reasons().get(verb):
+            raise NotSupported(
+                f"{verb} is not possible: {reason[0]}", hint=reason[1],
+                host=self.host.name, machine=self.name,
+            )  # fmt: skip
+
+    @abstractmethod
+    def refresh(self) -> State:
+        """Ask the engine what the machine is doing."""
+
+    @abstractmethod
+    def start(self, *, timeout_s: float = 120) -> None:
+        """Boot the stopped machine; returns when it answers to `run`."""
+
+    @abstractmethod
+    def stop(self, *, timeout_s: float = 30) -> None:
+        """Shut it down in an orderly way; `DeadlineExceeded` if it does not follow."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Switch it off, as if the power failed."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Stop its processors where they are; its memory stays."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Let its processors go on."""
+
+    @abstractmethod
+    def run(self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False) -> Completed:  # fmt: skip
+        """Run a command inside; argv, never a shell string."""
+
+    @abstractmethod
+    def console(self) -> Console:
+        """Its console: what it has said, and a keyboard."""
+
+    @abstractmethod
+    def stats(self) -> Sample:
+        """A reading of its counters now."""
+
+    @abstractmethod
+    def destroy(self) -> None:
+        """End it and remove everything it had: disk, addresses, snapshots."""
+
+    def restart(self, *, timeout_s: float = 120) -> None:
+        """Shut it down and boot it again."""
+        self.stop(timeout_s=timeout_s)
+        self.start(timeout_s=timeout_s)
+
+    def resize(self, *, memory: int | str | None = None, vcpus: int | None = None) -> None:
+        """Change its memory or its number of processors while it runs."""
+        self._need("resize")
+
+    def limits(self, *, cpus: float | None = None) -> None:
+        """Limit the processor time it may use, in processors: 0.5 is half of one."""
+        self._need("limits")
+
+    def snapshot(self, name: str) -> None:
+        """Keep its state, memory and disk, under a name."""
+        self._need("snapshot")
+
+    def revert(self, name: str) -> None:
+        """Go back to a snapshot."""
+        self._need("revert")
+
+    def clone(self, name: str) -> Machine:
+        """Make a second machine with the same disk and an identity of its own."""
+        self._need("clone")
+        raise AssertionError("an engine that can clone overrides this")
+
+    def migrate(self, to: Host) -> Any:
+        """Move it to another host."""
+        self._need("migrate")
+
+    def __repr__(self) -> str:
+        return f"<{self.engine} machine {self.name} on {self.host.name}: {self.state}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from .._html_host import machine_bundle
+
+        return machine_bundle(self)
+
+
+def machine_folder(host: Host, name: str) -> Path:
+    """Where the files of machine `name` lie; the same folder on every host of a lab."""
+    return host.lab.folder / "machines" / name
+
+
+Undo = Callable[[], object]

@@ -1,0 +1,319 @@
+"""QEMU virtual machines through libvirt: the engine of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import libvirt
+
+from .._values import check_name, format_size, parse_size
+from ..errors import InvalidValue, LabError, NameInUse, NotFound
+from ..hosts.acceleration import Acceleration, acceleration
+from ..networks._libvirt_network import LibvirtNetwork
+from ..storage.images import Image
+from ..storage.images import get as get_image
+from . import _libvirt
+from ._domain import MOST_VCPUS, Domain, read_spec
+from ._kvm_machine import KvmMachine
+from ._libvirt import spoken
+from ._template import Template
+from .base import MachineSpec, State, machine_folder
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+
+_LEAST_MEMORY = 64 * 2**20
+
+
+class KvmEngine:
+    """The virtual machines of a host: ``host.kvm``."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._connection: libvirt.virConnect | None = None
+        self._lock = threading.RLock()
+        self._machines: dict[str, KvmMachine] = {}
+
+    # The connection
+
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody has used libvirt on this host."""
+        return (self.host.sockets / "libvirt.sock").exists()
+
+    def connection(self) -> libvirt.virConnect:
+        """The connection to the host's libvirt; starts its daemon if it does not run."""
+        self.host.lab.touch()
+        with self._lock:
+            if self._connection is None or not self._connection.isAlive():
+                self._connection = self._connect()
+            return self._connection
+
+    def _connect(self) -> libvirt.virConnect:
+        socket = self.host.start_libvirt()
+        try:
+            connection = _libvirt.connect(str(socket))
+        except libvirt.libvirtError as error:
+            if failure := self.host.why_libvirt_failed():
+                raise failure from error
+            raise _libvirt.translate(error, self.host.name, "") from error
+        _libvirt.follow(connection, self._told)
+        return connection
+
+    def _told(self, name: str, state: State) -> None:
+        """libvirt says that a domain changed (in libvirt's thread)."""
+        if machine := self._machines.get(name):
+            machine.told(state)
+
+    def close(self) -> None:
+        """Drop the connection; the machines go on."""
+        with self._lock, contextlib.suppress(libvirt.libvirtError):
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def acceleration(self) -> Acceleration:
+        """Whether machines here run on KVM, and if not, why."""
+        return acceleration(image=get_image())
+
+    # Machines
+
+    def create(
+        self, name: str, *, image: str | Image = "small", memory: int | str = "128 MiB", vcpus: int = 1,
+        disk: int | str = "256 MiB", networks: Iterable[str] = (), instant: bool = True, timeout_s: float = 180,
+    ) -> KvmMachine:  # fmt: skip
+        """Make a virtual machine and wait until it answers to `run`.
+
+        Parameters
+        ----------
+        name
+            Unique in the lab.
+        image
+            The name of an image; it is built if it is not there yet.
+        memory, disk
+            Bytes, or words such as ``"128 MiB"``.
+        vcpus
+            1 to 8 virtual processors.
+        networks
+            Names of lab networks; each gives it an interface with an address.
+        instant
+            Restore a prepared memory image instead of booting.
+        timeout_s
+            Seconds for all of it.
+
+        Raises
+        ------
+        InvalidName, InvalidValue, NameInUse, NotFound, NotEnoughMemory, NotEnoughDisk, ImageError,
+        DeviceMissing, DeadlineExceeded
+        """
+        deadline = time.monotonic() + timeout_s
+        names = self._check(name, vcpus, networks)
+        sizes = parse_size(memory, "memory size"), parse_size(disk, "disk size")
+        chosen = image if isinstance(image, Image) else get_image(image)
+        self._check_room(chosen, *sizes)
+        spec = MachineSpec(name, chosen.name, sizes[0], vcpus, sizes[1])
+
+        def boot(domain: Domain) -> None:
+            if instant:
+                self._restore(domain, chosen, deadline)
+            else:
+                self.make_overlay(domain.disk, chosen.disk, "raw", domain.spec.disk_bytes)
+                self._start(domain)
+
+        return self._make(spec, chosen, names, boot, deadline)
+
+    def create_like(self, spec: MachineSpec, name: str, make_disk: Callable[[Path], None]) -> KvmMachine:
+        """Make a machine of the same kind as `spec`, with the disk that `make_disk` writes."""
+        names = self._check(name, spec.vcpus, [card.network for card in spec.interfaces])
+        image = get_image(spec.image)
+        self._check_room(image, spec.memory_bytes, spec.disk_bytes)
+
+        def boot(domain: Domain) -> None:
+            make_disk(domain.disk)
+            self._start(domain)
+
+        fresh = replace(spec, name=name, interfaces=())
+        return self._make(fresh, image, names, boot, time.monotonic() + 180)
+
+    def _check(self, name: str, vcpus: int, networks: Iterable[str]) -> list[str]:
+        check_name(name, "name of a machine")
+        if isinstance(vcpus, bool) or not isinstance(vcpus, int) or not 1 <= vcpus <= MOST_VCPUS:
+            raise InvalidValue(f"{vcpus!r} is not a number of processors", hint=f"give 1 to {MOST_VCPUS}")
+        names = [networks] if isinstance(networks, str) else list(networks)
+        if len(set(names)) != len(names):
+            raise InvalidValue("a network is given twice", hint="name each network once")
+        for network in names:
+            self.host.lab.networks[network].ensure_on(self.host)
+        return names
+
+    def _check_room(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
+        from ..hosts.doctor import require_disk, require_memory, require_tun
+
+        least = image.disk.stat().st_size
+        if memory_bytes < _LEAST_MEMORY:
+            raise InvalidValue(f"{format_size(memory_bytes)} of memory are too little to boot", hint=f"give {format_size(_LEAST_MEMORY)} or more")  # fmt: skip # noqa: E501
+        if disk_bytes < least:
+            raise InvalidValue(f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}", hint=f"give {format_size(least)} or more")  # fmt: skip # noqa: E501
+        require_tun()
+        require_memory(memory_bytes)
+        # A thin disk: what it may grow to need not be free, what a machine needs to start must.
+        require_disk(self.host.lab.folder, 2 * memory_bytes)
+
+    @contextlib.contextmanager
+    def _reserved(self, spec: MachineSpec) -> Iterator[list[str]]:
+        """Hold the name; whatever ends the block early, even death, takes everything back."""
+        folder = machine_folder(self.host, spec.name)
+        uri = f"qemu+unix:///system?socket={self.connection_path()}"
+        virsh = ["virsh", "-q", "-c", uri]
+        steps = [
+            [*virsh, "destroy", spec.name], [*virsh, "undefine", spec.name], ["rm", "-rf", "--", str(folder)],
+        ]  # fmt: skip
+        made: list[str] = []
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with self.host.reserve_folder(folder, steps):
+                try:
+                    yield made
+                except BaseException:
+                    self.forget(spec.name, made)
+                    raise
+        except FileExistsError as error:
+            raise NameInUse(
+                f"there is a machine {spec.name} already", host=self.host.name,
+                hint="choose another name, or destroy that one",
+            ) from error  # fmt: skip
+
+    def connection_path(self) -> Path:
+        """The socket of the host's libvirt as its daemon knows it."""
+        self.connection()
+        return (self.host.sockets / "libvirt.sock").resolve()
+
+    def _make(
+        self, spec: MachineSpec, image: Image, networks: list[str], boot: Callable[[Domain], None], deadline: float
+    ) -> KvmMachine:  # fmt: skip
+        """Reserve, boot, tell the guest who it is; all or nothing."""
+        with self._reserved(spec) as made:
+            for network in networks:
+                made.append(network)
+                card = self.host.lab.networks[network].reserve(spec.name)
+                spec = replace(spec, interfaces=(*spec.interfaces, card))
+            machine = self._machines[spec.name] = KvmMachine(self, spec)
+            with spoken(self.host.name, spec.name):
+                boot(self._domain(spec, image))
+            for card in spec.interfaces:
+                self.host.lab.networks[card.network].announce(spec.name, card)
+            machine.become(deadline)
+            machine.refresh()
+        self.host.lab.journal("machine", machine=spec.name, host=self.host.name, engine="kvm")
+        return machine
+
+    def _domain(self, spec: MachineSpec, image: Image) -> Domain:
+        folder = machine_folder(self.host, spec.name)
+        return Domain(
+            spec=spec, uuid=str(uuid.uuid4()), accelerated=self.acceleration().is_kvm,
+            kernel=image.kernel, initrd=image.initrd, cmdline=f"{image.cmdline} labkit.identity=agent",
+            disk=folder / "disk.qcow2", console_log=folder / "console.log",
+        )  # fmt: skip
+
+    def _start(self, domain: Domain) -> None:
+        self.connection().defineXML(domain.xml()).create()
+
+    def _restore(self, domain: Domain, image: Image, deadline: float) -> None:
+        """Bring the domain up from its kind's template, and make it persistent."""
+        template = Template(self.host, domain, image.disk)
+        template.ensure(deadline)
+        shutil.copyfile(template.overlay, domain.disk)
+        saved = domain.disk.with_name("memory.save")
+        try:
+            template.stamp(domain, saved)
+            self.connection().restoreFlags(str(saved), None, libvirt.VIR_DOMAIN_SAVE_RUNNING)
+        finally:
+            saved.unlink(missing_ok=True)
+        self.connection().defineXML(domain.xml())
+
+    def make_overlay(self, target: Path, backing: Path, kind: str, size_bytes: int) -> None:
+        """Make a qcow2 file that shows `backing` and keeps what is written."""
+        self.host.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(backing), str(target), str(size_bytes)],
+            check=True,
+        )  # fmt: skip
+
+    def forget(self, name: str, networks: Iterable[str]) -> None:
+        """Remove what there is of the machine `name`: domain, files, addresses."""
+        self._machines.pop(name, None)
+        with contextlib.suppress(libvirt.libvirtError, LabError):
+            domain = self.connection().lookupByName(name)
+            with contextlib.suppress(libvirt.libvirtError):
+                domain.destroy()
+            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+        for network in networks:
+            with contextlib.suppress(LabError):
+                self.host.lab.networks[network].release(name)
+        with contextlib.suppress(LabError):
+            self.host.run(["rm", "-rf", "--", str(machine_folder(self.host, name))])
+
+    def __getitem__(self, name: str) -> KvmMachine:
+        check_name(name, "name of a machine")
+        try:
+            domain = self.connection().lookupByName(name)
+            spec = read_spec(domain.XMLDesc())
+        except libvirt.libvirtError as error:
+            raise NotFound(
+                f"there is no virtual machine {name}", host=self.host.name, hint="lab.machines() lists those there are"
+            ) from error
+        if spec is None:
+            raise NotFound(f"the domain {name} was not made by labkit", host=self.host.name)
+        return self._known(spec, domain)
+
+    def _known(self, spec: MachineSpec, domain: libvirt.virDomain) -> KvmMachine:
+        """One object a machine, so that events reach the one that is held."""
+        machine = self._machines.get(spec.name)
+        if machine is None or machine.spec != spec:
+            machine = self._machines[spec.name] = KvmMachine(self, spec)
+            machine.told(_libvirt.state_of(domain))
+        return machine
+
+    def machines(self) -> list[KvmMachine]:
+        """The virtual machines of this host, by name."""
+        found = []
+        with spoken(self.host.name):
+            for domain in self.connection().listAllDomains():
+                with contextlib.suppress(libvirt.libvirtError):  # one may go in between
+                    if spec := read_spec(domain.XMLDesc()):
+                        found.append(self._known(spec, domain))
+        return sorted((machine for machine in found if not machine.name.startswith("template-")), key=lambda machine: machine.name)  # fmt: skip # noqa: E501
+
+    # Networks
+
+    def network(self, name: str) -> LibvirtNetwork:
+        """libvirt's network `name`."""
+        with spoken(self.host.name):
+            return LibvirtNetwork(self.connection().networkLookupByName(name))
+
+    def has_network(self, name: str) -> bool:
+        """Whether libvirt has the network, and it is up."""
+        try:
+            return bool(self.connection().networkLookupByName(name).isActive())
+        except libvirt.libvirtError:
+            return False
+
+    def define_network(self, xml: str) -> None:
+        """Make a network that lives as long as the host."""
+        with spoken(self.host.name):
+            self.connection().networkCreateXML(xml)
+
+    def remove_network(self, name: str) -> None:
+        """End a network."""
+        with spoken(self.host.name):
+            self.connection().networkLookupByName(name).destroy()
+
+    def __repr__(self) -> str:
+        return f"<KVM on {self.host.name}>"

@@ -1,0 +1,291 @@
+"""Lab networks: one Ethernet segment, on one host or several, with DHCP and DNS, no way out."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from filelock import FileLock
+
+from .._values import check_name
+from ..errors import Busy, InvalidValue, LabError, NameInUse, NotEnough, NotFound
+from ..machines.base import NetworkInterface
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+    from ..lab import Lab
+
+MODES = ("nat", "isolated")
+RANGE = ipaddress.ip_network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
+_BACKBONE = ipaddress.ip_network("198.18.0.0/24")
+_POOL = ipaddress.ip_network("198.19.0.0/16")
+_VXLAN_PORT = "4789"
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is kept of a network in the lab's folder."""
+
+    name: str
+    mode: str
+    cidr: str
+    number: int
+    home: str
+    hosts: list[str] = field(default_factory=list)
+    leases: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class Network:
+    """A network of a lab.
+
+    Attributes
+    ----------
+    name, mode
+        ``"nat"`` or ``"isolated"``; neither leads out of the lab.
+    cidr
+        Its IPv4 range, such as ``198.19.1.0/24``.
+    home
+        The host that serves DHCP and DNS; the others are joined to it by VXLAN (RFC 7348).
+    """
+
+    def __init__(self, networks: Networks, record: _Record) -> None:
+        self._networks = networks
+        self.name = record.name
+        self.mode = record.mode
+        self.cidr = record.cidr
+        self.home = record.home
+        self._number = record.number
+
+    @property
+    def gateway(self) -> str:
+        """The address of the home host on the network."""
+        return str(ipaddress.ip_network(self.cidr)[1])
+
+    @property
+    def prefix_length(self) -> int:
+        """The length of the network part of an address, in bits."""
+        return ipaddress.ip_network(self.cidr).prefixlen
+
+    @property
+    def bridge(self) -> str:
+        """The name of its bridge on every host."""
+        return f"lab{self._number}"
+
+    def reserve(self, machine: str) -> NetworkInterface:
+        """Allot an address and a MAC to `machine`; the same each time it is asked."""
+        with self._networks.edit(self.name) as record:
+            lease = record.leases.get(machine) or self._allot(record)
+            record.leases[machine] = lease
+        return NetworkInterface(self.name, lease["mac"], lease["address"])
+
+    def _allot(self, record: _Record) -> dict[str, str]:
+        self._networks.drop_stale(record)
+        taken = {lease["address"] for lease in record.leases.values()}
+        network = ipaddress.ip_network(self.cidr)
+        # The upper half is for guests that ask by DHCP without having been announced.
+        free = (str(network[n]) for n in range(2, network.num_addresses // 2))
+        address = next((address for address in free if address not in taken), None)
+        if address is None:
+            raise NotEnough(f"the network {self.name} ({self.cidr}) has no address left", hint="destroy machines, or make a larger network")  # fmt: skip # noqa: E501
+        seed = f"{self._networks.lab.name}/{self.name}/{address}".encode()
+        tail = hashlib.sha256(seed).hexdigest()[:6]
+        mac = ":".join(["52", "54", "00", tail[:2], tail[2:4], tail[4:]])
+        return {"address": address, "mac": mac}
+
+    def release(self, machine: str) -> None:
+        """Give back what `machine` was allotted."""
+        with self._networks.edit(self.name) as record:
+            lease = record.leases.pop(machine, None)
+        if lease:
+            with contextlib.suppress(LabError):
+                self._announce(machine, lease, remove=True)
+
+    def announce(self, machine: str, interface: NetworkInterface) -> None:
+        """Tell DHCP and DNS the machine's name, MAC and address."""
+        self._announce(machine, {"mac": interface.mac, "address": interface.address})
+
+    def _announce(self, machine: str, lease: dict[str, str], *, remove: bool = False) -> None:
+        network = self._libvirt_network(self._networks.lab[self.home])
+        dhcp = Element("host", mac=lease["mac"], name=machine, ip=lease["address"])
+        dns = Element("host", ip=lease["address"])
+        SubElement(dns, "hostname").text = machine
+        network.update(dhcp, dns, remove=remove)
+
+    def _libvirt_network(self, host: Host) -> Any:
+        return host.kvm.network(self.name)
+
+    def ensure_on(self, host: Host) -> None:
+        """Make the network exist on `host`, joined to where it exists already."""
+        with self._networks.edit(self.name) as record:
+            if host.name in record.hosts and host.kvm.has_network(self.name):
+                return
+            host.kvm.define_network(tostring(self._element(at_home=host.name == self.home), encoding="unicode"))
+            record.hosts = [name for name in record.hosts if name != host.name]
+            if record.hosts:
+                self._join(host, record.hosts)
+            record.hosts.append(host.name)
+
+    def _element(self, *, at_home: bool) -> Element:
+        root = Element("network")
+        SubElement(root, "name").text = self.name
+        SubElement(root, "bridge", name=self.bridge, stp="off", delay="0")
+        if not at_home:
+            return root
+        if self.mode == "nat":
+            SubElement(root, "forward", mode="nat")
+        SubElement(root, "domain", name="lab", localOnly="yes")
+        network = ipaddress.ip_network(self.cidr)
+        address = SubElement(root, "ip", address=self.gateway, prefix=str(network.prefixlen))
+        half = network.num_addresses // 2
+        SubElement(SubElement(address, "dhcp"), "range", start=str(network[half]), end=str(network[-2]))
+        return root
+
+    def _join(self, host: Host, others: list[str]) -> None:
+        """Connect the bridges of `host` and of `others` by VXLAN over the backbone."""
+        for one in [host, *(self._networks.lab[name] for name in others)]:
+            peers = [self._networks.lab[name] for name in {host.name, *others} - {one.name}]
+            self._tunnel(one, peers)
+
+    def _tunnel(self, host: Host, peers: list[Host]) -> None:
+        link = f"vx{self._number}"
+        if not host.run(["ip", "link", "show", link]).ok:
+            host.run(["ip", "link", "add", link, "type", "vxlan", "id", str(self._number), "local", host.address, "dstport", _VXLAN_PORT], check=True)  # fmt: skip # noqa: E501
+            host.run(["ip", "link", "set", link, "master", self.bridge, "up"], check=True)
+        for peer in peers:
+            # One flooding entry a peer: broadcasts reach every host of the network.
+            host.run(["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", link, "dst", peer.address])
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name} {self.cidr} ({self.mode})>"
+
+
+class Networks:
+    """The networks of one lab: ``lab.networks``."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._folder = lab.folder / "networks"
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+
+    def create(self, name: str, mode: str = "nat", *, cidr: str | None = None, host: str | None = None) -> Network:
+        """Make a network with DHCP and DNS.
+
+        Parameters
+        ----------
+        mode
+            ``"nat"``: the home host forwards and translates; ``"isolated"``: it does not. Neither
+            leads out of the lab.
+        cidr
+            An IPv4 range of /16 to /28 inside 198.18.0.0/15; by default the next free /24.
+        host
+            The home host, that serves DHCP and DNS; by default the lab's first.
+
+        Raises
+        ------
+        InvalidName, InvalidValue, NameInUse
+        """
+        check_name(name, "name of a network")
+        if mode not in MODES:
+            raise InvalidValue(f"{ascii(mode)[:40]} is not a mode of a network", hint=f"use one of {', '.join(MODES)}")
+        home = self.lab[host] if host else next(iter(self.lab))
+        with self._lock():
+            if self._path(name).exists():
+                raise NameInUse(f"there is a network {name} already", hint=f'lab.networks["{name}"]')
+            network = Network(self, self._new_record(name, mode, cidr, home.name))
+        try:
+            network.ensure_on(home)
+        except BaseException:
+            self._path(name).unlink(missing_ok=True)
+            raise
+        self.lab.journal("network", network=name, cidr=network.cidr)
+        return network
+
+    def _new_record(self, name: str, mode: str, cidr: str | None, home: str) -> _Record:
+        others = [self._read(other) for other in self._names()]
+        numbers = {record.number for record in others}
+        number = next(n for n in range(1, 4096) if n not in numbers)
+        used = [ipaddress.ip_network(record.cidr) for record in others] + [_BACKBONE]
+        record = _Record(name, mode, str(self._range(cidr, used)), number, home)
+        self._write(record)
+        return record
+
+    @staticmethod
+    def _range(cidr: str | None, used: list[Any]) -> Any:
+        if cidr is None:
+            return next(net for net in list(_POOL.subnets(new_prefix=24))[1:] if not any(net.overlaps(u) for u in used))  # fmt: skip # noqa: E501
+        try:
+            network = ipaddress.IPv4Network(cidr)
+        except ValueError as error:
+            raise InvalidValue(f"{ascii(cidr)[:60]} is not an IPv4 range: {error}", hint='write it like "198.19.5.0/24"') from error  # fmt: skip # noqa: E501
+        if not 16 <= network.prefixlen <= 28 or not network.subnet_of(RANGE):
+            raise InvalidValue(f"{cidr} cannot be a lab network", hint=f"take a /16 to /28 inside {RANGE}, which clashes with no LAN")  # fmt: skip # noqa: E501
+        if clash := next((other for other in used if network.overlaps(other)), None):
+            raise InvalidValue(f"{cidr} overlaps {clash}, which is in use", hint="leave cidr out, or choose another")
+        return network
+
+    def remove(self, name: str) -> None:
+        """Remove a network; `Busy` if machines are on it."""
+        with self.edit(name) as record:
+            self.drop_stale(record)
+            if record.leases:
+                raise Busy(f"the network {name} has machines: {', '.join(record.leases)}", hint="destroy them first")
+            for host in record.hosts:
+                if host in self.lab.hosts:
+                    self.lab[host].kvm.remove_network(name)
+                    self.lab[host].run(["ip", "link", "del", f"vx{record.number}"])
+        self._path(name).unlink()
+        self.lab.journal("network removed", network=name)
+
+    def __getitem__(self, name: str) -> Network:
+        return Network(self, self._read(check_name(name, "name of a network")))
+
+    def __iter__(self) -> Iterator[Network]:
+        return iter([self[name] for name in self._names()])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
+
+    def drop_stale(self, record: _Record) -> None:
+        """Forget what was allotted to machines that are gone."""
+        machines = self.lab.folder / "machines"
+        record.leases = {name: lease for name, lease in record.leases.items() if (machines / name).is_dir()}
+
+    # The records
+
+    @contextlib.contextmanager
+    def edit(self, name: str) -> Iterator[_Record]:
+        """Change a network's record while nobody else does."""
+        with self._lock():
+            record = self._read(name)
+            yield record
+            self._write(record)
+
+    def _lock(self) -> FileLock:
+        return FileLock(self._folder / ".lock", timeout=60)
+
+    def _names(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.glob("*.json"))
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _read(self, name: str) -> _Record:
+        try:
+            return _Record(**json.loads(self._path(name).read_text()))
+        except FileNotFoundError:
+            raise NotFound(
+                f"there is no network {name}",
+                hint=f'lab.networks.create("{name}") makes it; there are: {", ".join(self._names()) or "none"}',
+            ) from None
+
+    def _write(self, record: _Record) -> None:
+        fresh = self._path(record.name).with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(record)))
+        fresh.replace(self._path(record.name))

@@ -1,0 +1,1 @@
+"""What machines keep their data on: images, volumes, snapshots, backups."""

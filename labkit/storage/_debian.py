@@ -1,0 +1,126 @@
+"""Debian's packages, unpacked into a folder by mmdebstrap without root and without their scripts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from .._progress import Task
+from ..errors import ImageBuildFailed, NotEnoughDisk, PackageMissing
+
+_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_DEADLINE_S = 1200.0
+_LINES_KEPT = 12
+_NO_ROOM = ("No space left on device", "You don't have enough free space")
+# What mmdebstrap says, what is shown, and which part of the build is done by then.
+_PHASES = {
+    "I: running apt-get update": ("reading the package lists", 0.05),
+    "I: downloading packages": ("downloading packages", 0.25),
+    "I: extracting archives": ("unpacking packages", 0.7),
+    "I: cleaning package lists": ("cleaning up", 0.85),
+}
+
+
+def check_tools() -> None:
+    """Raise `PackageMissing` if what unpacks Debian's packages is not installed."""
+    if shutil.which("mmdebstrap") is None:
+        raise PackageMissing("mmdebstrap is not installed", hint="apt-get install mmdebstrap")
+    if not _KEYS.exists():
+        raise PackageMissing(
+            "the keys that Debian signs its packages with are not installed",
+            hint="apt-get install debian-archive-keyring",
+        )
+
+
+def unpack(suite: str, packages: Sequence[str], target: Path, temporary: Path, lock: int, task: Task) -> None:
+    """Unpack packages and what they depend on into the folder `target`.
+
+    Parameters
+    ----------
+    suite
+        The release of Debian.
+    packages
+        The names of the packages.
+    target
+        A folder that does not exist yet.
+    temporary
+        A folder for mmdebstrap's own files.
+    lock
+        A file descriptor that stays open as long as a process of mmdebstrap lives.
+    task
+        Is told how far it is.
+
+    Raises
+    ------
+    PackageMissing, NotEnoughDisk, ImageBuildFailed
+    """
+    check_tools()
+    # Packages are only unpacked, so an ordinary user needs no other user's ids for it.
+    mode = "root" if os.geteuid() == 0 else "chrootless"
+    argv = ["mmdebstrap", f"--mode={mode}", "--variant=extract", "--architectures=amd64",
+            "--format=directory", '--aptopt=APT::Install-Recommends "false"',
+            '--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "3"',
+            f"--include={','.join(packages)}", suite, str(target)]  # fmt: skip
+    if setpriv := shutil.which("setpriv"):
+        argv = [setpriv, "--pdeathsig", "TERM", *argv]
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", cwd=temporary, pass_fds=[lock], process_group=0,
+        env=os.environ | {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    said = _follow(process, task)
+    if process.returncode != 0:
+        raise _failure(said, process.returncode, target)
+
+
+def _follow(process: subprocess.Popen[str], task: Task) -> deque[str]:
+    """Show what mmdebstrap is at until it ends; end it if labkit is interrupted or it takes for ever."""
+    said: deque[str] = deque(maxlen=_LINES_KEPT)
+    watch = threading.Timer(_DEADLINE_S, _end, [process])
+    watch.daemon = True
+    watch.start()
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            said.append(line.rstrip())
+            for words, (phase, fraction) in _PHASES.items():
+                if line.startswith(words):
+                    task.phase(phase, fraction)
+        process.wait()
+    finally:
+        watch.cancel()
+        if process.poll() is None:
+            _end(process)
+        process.stdout.close()
+    return said
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End mmdebstrap and all that it started."""
+    for number, wait_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(wait_s)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _failure(said: deque[str], code: int, target: Path) -> Exception:
+    text = "\n".join(said)
+    if any(words in text for words in _NO_ROOM):
+        return NotEnoughDisk(
+            f"there is no room to unpack packages in {target.parent}",
+            hint="free 600 MiB there, or set LABKIT_CACHE to a folder on another disk",
+        )
+    return ImageBuildFailed(
+        f"mmdebstrap ended with exit code {code}; its last lines:\n{text}",
+        hint="check that `apt-get update` works on this machine, then try again",
+    )

@@ -1,0 +1,408 @@
+"""Images: the guests that machines start from, built once per user and kept in the cache.
+
+An image is a folder ``<cache>/images/<name>-<key>/``; the key is a hash of everything that
+decides what is built. It is built in a folder beside it and renamed when it is complete.
+
+The guest *small* (files in ``labkit/storage/guest/``) takes these words on its kernel's command
+line: ``labkit.identity=agent`` (no network, no ssh until it is told who it is), ``labkit.name=NAME``
+and ``labkit.probe=poweroff`` (print ``LABKIT-PROBE-OK`` and power off before the disk is touched).
+With the first, ``/usr/sbin/labkit-identity`` reads who it is on its standard input, a line each::
+
+    name web
+    machine-id 0123456789abcdef0123456789abcdef
+    seed HEX                           random bytes, at least 32
+    time EPOCH.NANOSECONDS
+    nic N MAC ADDRESS/PREFIX|dhcp [GATEWAY|-] [DNS|-]
+    ssh-key BASE64                     an OpenSSH private ed25519 key: starts sshd
+    authorize BASE64                   a line for root's authorized_keys
+    grow                               the file system fills the disk
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from .._paths import cache_home
+from .._progress import Task, progress
+from .._values import check_name
+from ..errors import ImageDamaged, NotEnoughDisk, NotFound
+from . import _debian, _formats, _small
+
+__all__ = ["Image", "ImageInfo", "build", "catalogue", "find", "get", "remove"]
+
+_KINDS = {"small": _small}
+_REBUILD = "labkit image build --force"
+_NEEDED_BYTES = 600 * 2**20
+_BUILDING = ".building-"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in the cache. Its files are read-only: put an overlay on the disk.
+
+    A rebuild replaces the folder: link or copy the disk that an overlay depends on.
+
+    Attributes
+    ----------
+    name
+        The image's name.
+    digest
+        The SHA-256 of the list of files with their own SHA-256, in hexadecimal.
+    folder
+        Where the files lie.
+    kernel, initrd
+        The kernel (bzImage) and its first root file system (cpio).
+    disk
+        The root file system: ext4 on a raw, sparse disk without partition table.
+    rootfs
+        The same root file system as a tar file.
+    cmdline
+        What the kernel must be told to boot from the disk.
+    """
+
+    name: str
+    digest: str
+    folder: Path
+    kernel: Path
+    initrd: Path
+    disk: Path
+    rootfs: Path
+    cmdline: str
+
+    def check(self) -> None:
+        """Compare the files with what was built.
+
+        Files whose size, times and inode are those of the last comparison are not read again.
+
+        Raises
+        ------
+        ImageDamaged
+            If a file is missing or differs; the message names it.
+        """
+        _check(self.folder, _manifest(self.folder))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """A line of the catalogue.
+
+    Attributes
+    ----------
+    name, description
+        What it is called and what is in it.
+    built
+        Whether it is in the cache.
+    size_bytes
+        What it takes on disk; 0 if it is not built.
+    digest
+        As in `Image`; empty if it is not built.
+    """
+
+    name: str
+    built: bool
+    size_bytes: int
+    digest: str
+    description: str
+
+
+def get(name: str = "small") -> Image:
+    """Return an image from the cache, checked; build it first if it is not there.
+
+    Raises
+    ------
+    NotFound
+        If there is no image of this name.
+    ImageDamaged
+        If a file of it is not what was built.
+    ImageBuildFailed, PackageMissing, NotEnoughDisk
+        If it cannot be built.
+    """
+    image = find(name)
+    if image is None:
+        return build(name)
+    image.check()
+    return image
+
+
+def build(name: str = "small", *, force: bool = False) -> Image:
+    """Build an image; if it is there already, only with `force`.
+
+    Of several processes that ask at once, one builds and the others wait for it.
+
+    Raises
+    ------
+    NotFound, ImageDamaged, ImageBuildFailed, PackageMissing, NotEnoughDisk
+        As `get`.
+    """
+    _kind(name)
+    with _lock(name):
+        image = find(name)
+        if image is None or force:
+            _build(name)
+            image = find(name)
+        assert image is not None
+        image.check()
+        return image
+
+
+def find(name: str) -> Image | None:
+    """Return an image if it is in the cache, without building or checking it.
+
+    Raises
+    ------
+    NotFound
+        If there is no image of this name.
+    ImageDamaged
+        If its list of files cannot be read.
+    """
+    folder = _folder(name)
+    if not folder.is_dir():
+        return None
+    manifest = _manifest(folder)
+    roles = {role: folder / file for role, file in manifest["roles"].items()}
+    return Image(name=name, digest=manifest["digest"], folder=folder, cmdline=manifest["cmdline"], **roles)
+
+
+def catalogue() -> list[ImageInfo]:
+    """Return a line for each image that is there or can be built, sorted by name."""
+    return [_info(name) for name in sorted(_KINDS)]
+
+
+def _info(name: str) -> ImageInfo:
+    image, size_bytes = None, 0
+    with contextlib.suppress(ImageDamaged):
+        image = find(name)
+    if image is not None:
+        size_bytes = sum(path.stat().st_blocks * 512 for path in image.folder.iterdir())
+    digest = image.digest if image else ""
+    return ImageInfo(name, image is not None, size_bytes, digest, _kind(name).DESCRIPTION)
+
+
+def remove(name: str) -> None:
+    """Remove an image, all its versions, from the cache.
+
+    Raises
+    ------
+    NotFound
+        If it is not in the cache.
+    """
+    _kind(name)
+    with _lock(name):
+        folders = [path for path in _home().glob(f"{name}-*") if _is_version(path, name)]
+        if not folders:
+            raise NotFound(f"the image {name} is not in the cache", hint="`labkit image list` shows what is")
+        for folder in folders:
+            _discard(folder)
+        _sweep()
+
+
+def _is_version(path: Path, name: str) -> bool:
+    key = path.name.removeprefix(f"{name}-")
+    return path.is_dir() and len(key) == 12 and set(key) <= set("0123456789abcdef")
+
+
+def _kind(name: str) -> Any:
+    """The module that makes the image `name`."""
+    check_name(name, "name of an image")
+    if name not in _KINDS:
+        raise NotFound(f"there is no image {name}", hint=f"there is: {', '.join(sorted(_KINDS))}")
+    return _KINDS[name]
+
+
+def _home() -> Path:
+    home = cache_home() / "images"
+    home.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+def _folder(name: str) -> Path:
+    _kind(name)
+    return _home() / f"{name}-{_key(name)}"
+
+
+@functools.cache
+def _key(name: str) -> str:
+    """Twelve hexadecimal digits over everything that decides what is built."""
+    total = hashlib.sha256()
+    for path in (Path(module.__file__) for module in (_kind(name), _formats, _debian)):
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in _small.guest_files():
+        total.update(str(path.relative_to(_small.GUEST)).encode() + b"\0")
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:12]
+
+
+def _lock(name: str) -> FileLock:
+    """The lock that one builder of this image holds; the kernel frees it when the builder dies."""
+    return FileLock(_home() / f".{name}.lock", timeout=1800)
+
+
+def _build(name: str) -> None:
+    """Build the image into its folder; whatever fails leaves nothing."""
+    _debian.check_tools()
+    _sweep()
+    if shutil.disk_usage(_home()).free < _NEEDED_BYTES:
+        raise _no_room()
+    with progress(f"image {name}") as task, _workshop() as (work, lock):
+        try:
+            _make(name, work, lock, task)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _no_room() from error
+            raise
+
+
+def _no_room() -> NotEnoughDisk:
+    return NotEnoughDisk(
+        f"there is no room to build an image in {_home()}",
+        hint="free 600 MiB there, or set LABKIT_CACHE to a folder on another disk",
+    )
+
+
+def _make(name: str, work: Path, lock: int, task: Task) -> None:
+    kind = _kind(name)
+    task.phase("preparing", 0.0)
+    _debian.unpack(kind.SUITE, kind.PACKAGES, work / "packages", work, lock, task)
+    task.phase("writing the disk", 0.9)
+    made = work / "made"
+    made.mkdir(mode=0o700)
+    roles = kind.make_files(work / "packages", work, made)
+    files = {file: _describe(made / file) for file in sorted(roles.values())}
+    manifest = {
+        "name": name, "digest": _digest(files), "cmdline": kind.CMDLINE, "roles": roles, "files": files,
+    }  # fmt: skip
+    (made / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    _sync(made)
+    target = _folder(name)
+    if target.exists():
+        _discard(target)
+    made.rename(target)
+    _check(target, manifest)
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    path.chmod(0o444)
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": path.stat().st_size}
+
+
+def _digest(files: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    """What is renamed into place must be on the disk, or a power cut leaves empty files."""
+    for path in [*folder.iterdir(), folder]:
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+@contextlib.contextmanager
+def _workshop() -> Iterator[tuple[Path, int]]:
+    """A folder for one build, with a lock that tells others that its builder lives."""
+    work = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=_home()))
+    lock = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield work, lock
+    finally:
+        os.close(lock)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder so that a half-removed one is never taken for an image."""
+    old = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=_home()))
+    folder.rename(old / "old")
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove the folders of builders that died."""
+    for work in _home().glob(f"{_BUILDING}*"):
+        try:
+            lock = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(work, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
+
+def _damaged(folder: Path, what: str) -> ImageDamaged:
+    return ImageDamaged(f"the image in {folder} is damaged: {what}", hint=_REBUILD)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        if manifest["digest"] != _digest(manifest["files"]):
+            raise ValueError
+    except FileNotFoundError:
+        raise _damaged(folder, "manifest.json is missing") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _damaged(folder, "manifest.json is not what was written") from None
+    return manifest
+
+
+def _signature(folder: Path, manifest: dict[str, Any]) -> dict[str, list[int]]:
+    """What changes when a file is written to, as far as its folder tells."""
+    seen = {}
+    for name in manifest["files"]:
+        try:
+            status = (folder / name).lstat()
+        except OSError:
+            raise _damaged(folder, f"{name} is missing") from None
+        seen[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    return seen
+
+
+def _check(folder: Path, manifest: dict[str, Any]) -> None:
+    seen = _signature(folder, manifest)
+    record = folder / "checked.json"
+    known: object = None
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(record.read_text())
+    if known == {"digest": manifest["digest"], "seen": seen}:
+        return
+    for name, expected in manifest["files"].items():
+        _compare(folder, name, expected)
+    text = json.dumps({"digest": manifest["digest"], "seen": seen})
+    with contextlib.suppress(OSError):
+        new = record.with_name(f"checked.{os.getpid()}")
+        new.write_text(text)
+        new.replace(record)
+
+
+def _compare(folder: Path, name: str, expected: dict[str, Any]) -> None:
+    path = folder / name
+    try:
+        if path.stat().st_size != expected["size"]:
+            raise _damaged(folder, f"{name} has another size")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _damaged(folder, f"{name} cannot be read ({error.strerror})") from None
+    if found != expected["sha256"]:
+        raise _damaged(folder, f"{name} has other contents")
