@@ -64,4 +64,3 @@ def end_processes(run_id: str, deadline_s: float = 10.0) -> None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
-

@@ -106,7 +106,7 @@ class _Execution:
             autosave_cell_every=0,
         )
 
-    def on_cell(self, cell: NotebookNode, cell_index: int) -> None:
+    def on_cell(self, cell: NotebookNode, cell_index: int) -> None:  # noqa: ARG002  nbclient's
         self.current = cell_index
 
     def _flagged(self) -> int | None:
@@ -152,7 +152,7 @@ def _engine(execution: _Execution) -> type[Any]:
             cls, nb_man: NotebookExecutionManager, kernel_name: str, **_: object
         ) -> None:
             execution.notebook = nb_man.nb
-            client = PapermillNotebookClient(
+            PapermillNotebookClient(
                 nb_man,
                 km=execution.kernel,
                 kernel_name=kernel_name,
@@ -161,23 +161,9 @@ def _engine(execution: _Execution) -> type[Any]:
                 timeout_func=lambda _: max(0.1, execution.until - time.monotonic()),
                 iopub_timeout=60,
                 on_cell_execute=execution.on_cell,
-            )
-            with client.setup_kernel(cleanup_kc=True):
-                client.execute(cleanup_kc=False)
-                _say_goodbye(execution.kernel)
+            ).execute(cleanup_kc=True)
 
     return Engine
-
-
-def _say_goodbye(kernel: AsyncKernelManager) -> None:
-    """Let an idle kernel end: without the interrupt that it would get first elsewhere.
-
-    The interrupt sometimes makes it miss the request that follows, which costs 2.5 s.
-    """
-    from jupyter_core.utils import run_sync
-
-    run_sync(kernel.request_shutdown)()
-    run_sync(kernel.finish_shutdown)(pollinterval=0.02)
 
 
 def _show_error(cell: NotebookNode, error: str) -> None:
@@ -201,7 +187,7 @@ def start_kernel(folder: Path) -> AsyncKernelManager:
     from jupyter_core.utils import run_sync
 
     class ThisPython(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  it has one
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
@@ -234,7 +220,7 @@ def work(job: Job, folder: Path, kernels: list[AsyncKernelManager]) -> Outcome:
         if job.executed:
             papermill.execute.write_ipynb(execution.notebook, job.executed)
         if maker:
-            _write_page(maker, execution)
+            _write_page(maker, execution, execution.notebook)
     return execution.outcome
 
 
@@ -246,11 +232,11 @@ def _page_maker() -> PageMaker:
     return maker
 
 
-def _write_page(maker: PageMaker, execution: _Execution) -> None:
+def _write_page(maker: PageMaker, execution: _Execution, notebook: NotebookNode) -> None:
     assert execution.job.page
     source = Path(execution.job.notebook)
     try:
-        page = maker.page(execution.notebook, source.stem, source.parent)
+        page = maker.page(notebook, source.stem, source.parent)
     except Exception as error:  # noqa: BLE001  the cells' result must not get lost with the page
         execution.outcome.problem = f"its page could not be made: {type(error).__name__}: {error}"
     else:
@@ -269,8 +255,9 @@ def _end_all_when_dismissed(
             pass
         try:
             for kernel in kernels:
-                with suppress(ProcessLookupError, AttributeError):
-                    os.killpg(kernel.provisioner.pgid, signal.SIGKILL)
+                if group := getattr(kernel.provisioner, "pgid", None):
+                    with suppress(ProcessLookupError):
+                        os.killpg(group, signal.SIGKILL)
             end_labs(run_id)
         finally:
             end_processes(run_id)

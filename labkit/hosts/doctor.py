@@ -99,7 +99,13 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, caption=self.verdict, caption_justify="left")
+        table = Table(
+            box=None,
+            pad_edge=False,
+            caption=self.verdict,
+            caption_style="bold",
+            caption_justify="left",
+        )
         for title in ("state", "what", "found and what it means"):
             table.add_column(title, no_wrap=title != "found and what it means", overflow="fold")
         for finding in self.findings:

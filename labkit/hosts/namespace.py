@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import _libvirtd
 from ._channel import Channel, RequestRefused, run_captured, spawn
 from .base import Host
-from ..errors import DaemonFailed, DeadlineExceeded, LabError
+from ..errors import DaemonFailed, DeadlineExceeded, EngineError, LabError
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -62,6 +62,9 @@ class NamespaceHost(Host):
                     f"`{argv[0]}` did not end within {timeout_s:g} s and was killed",
                     host=self.name, hint="give it longer with timeout_s=…",
                 ) from error  # fmt: skip
+            except RequestRefused as error:
+                hint = "is the program installed?"
+                raise EngineError(error.message, host=self.name, hint=hint) from error
         return code, out, err
 
     @contextmanager

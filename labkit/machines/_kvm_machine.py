@@ -17,7 +17,7 @@ import libvirt
 
 from .._run import Completed, check_argv
 from .._values import check_name, parse_size
-from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound
+from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _libvirt
 from ._agent import Agent
 from ._console import Console
@@ -104,8 +104,9 @@ class KvmMachine(Machine):
         if not key.exists():
             self.host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True)
             machine_id.write_text(uuid.uuid4().hex)
-        lines = [f"name {self.name}", f"machine-id {machine_id.read_text()}", f"seed {secrets.token_hex(32)}"]
-        lines += [f"time {time.time():.9f}", f"ssh-key {base64.b64encode(key.read_bytes()).decode()}", "grow"]
+        # The time first: it is read at once, the rest takes the guest a while.
+        lines = [f"time {time.time():.9f}", f"seed {secrets.token_hex(32)}", f"name {self.name}"]
+        lines += [f"machine-id {machine_id.read_text()}", f"ssh-key {base64.b64encode(key.read_bytes()).decode()}", "grow"]
         for number, card in enumerate(self.spec.interfaces):
             network = self.host.lab.networks[card.network]
             words = [f"{card.address}/{network.prefix_length}", network.gateway, network.gateway]
@@ -117,13 +118,15 @@ class KvmMachine(Machine):
 
     # Verbs
 
-    def _do(self, verb: str, needed: State, act: Callable[[libvirt.virDomain], object]) -> None:
-        """Do what changes the state; an error names the state if that is what is wrong."""
+    def _do(self, verb: str, needed: State, reached: State, act: Callable[[libvirt.virDomain], object]) -> None:
+        """Bring the machine from state `needed` to `reached`; to be there already is as good."""
         domain = self.domain()
         try:
             act(domain)
         except libvirt.libvirtError as error:
             state = self.refresh()
+            if state is reached:
+                return
             if state is not needed:
                 raise InvalidState(
                     f"{self.name} is {state}, so it cannot {verb}", hint=f"it must be {needed}",
@@ -133,15 +136,14 @@ class KvmMachine(Machine):
 
     def start(self, *, timeout_s: float = 120) -> None:
         deadline = time.monotonic() + timeout_s
-        self._do("start", State.STOPPED, lambda domain: domain.create())
-        self._state = State.STARTING
+        self._do("start", State.STOPPED, State.RUNNING, lambda domain: domain.create())
         self.become(deadline)
         self.refresh()
 
     def stop(self, *, timeout_s: float = 30) -> None:
         deadline = time.monotonic() + timeout_s
         flags = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT | libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
-        self._do("stop", State.RUNNING, lambda domain: domain.shutdownFlags(flags))
+        self._do("stop", State.RUNNING, State.STOPPED, lambda domain: domain.shutdownFlags(flags))
         while self.refresh() not in (State.STOPPED, State.FAILED):
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(
@@ -151,15 +153,15 @@ class KvmMachine(Machine):
             time.sleep(0.02)
 
     def kill(self) -> None:
-        self._do("kill", State.RUNNING, lambda domain: domain.destroy())
+        self._do("kill", State.RUNNING, State.STOPPED, lambda domain: domain.destroy())
         self._state = State.STOPPED
 
     def pause(self) -> None:
-        self._do("pause", State.RUNNING, lambda domain: domain.suspend())
+        self._do("pause", State.RUNNING, State.PAUSED, lambda domain: domain.suspend())
         self._state = State.PAUSED
 
     def resume(self) -> None:
-        self._do("resume", State.PAUSED, lambda domain: domain.resume())
+        self._do("resume", State.PAUSED, State.RUNNING, lambda domain: domain.resume())
         self._state = State.RUNNING
 
     def run(
@@ -215,7 +217,11 @@ class KvmMachine(Machine):
             if not 1 <= vcpus <= most:
                 raise InvalidValue(f"{self.name} can have 1 to {most} processors", machine=self.name)
             with spoken(self.host.name, self.name):
-                self.domain().setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+                domain = self.domain()
+                if vcpus > domain.vcpusFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE):
+                    domain.setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+                else:  # guests unplug a processor late or never: it is switched on or off inside
+                    domain.setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_VCPU_GUEST)
 
     def limits(self, *, cpus: float | None = None) -> None:
         self._need("limits")
@@ -231,10 +237,18 @@ class KvmMachine(Machine):
         check_name(name, "name of a snapshot")
         if name in self.snapshots():
             raise NameInUse(f"{self.name} has a snapshot {name} already", machine=self.name, host=self.host.name)
+        with spoken(self.host.name, self.name):
+            domain = self.domain()
+            if domain.isActive() and domain.vcpusFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE) != self.spec.vcpus:
+                # It restores memory before it plugs the processors in that the memory knows of.
+                raise NotSupported(
+                    f"libvirt cannot go back to a snapshot of {self.name} with processors that were plugged in later",
+                    hint="restart() it first", machine=self.name, host=self.host.name,
+                )  # fmt: skip
         root = Element("domainsnapshot")
         SubElement(root, "name").text = name
         with spoken(self.host.name, self.name):
-            self.domain().snapshotCreateXML(tostring(root, encoding="unicode"))
+            domain.snapshotCreateXML(tostring(root, encoding="unicode"))
 
     def snapshots(self) -> list[str]:
         """The names of its snapshots, oldest first."""
@@ -252,9 +266,12 @@ class KvmMachine(Machine):
             raise NotFound(
                 f"{self.name} has no snapshot {name}", hint=f"it has: {known}", machine=self.name, host=self.host.name
             ) from error
-        with spoken(self.host.name, self.name):
-            domain.revertToSnapshot(snapshot)
-        if self.refresh() is State.RUNNING:
+        try:
+            with spoken(self.host.name, self.name):
+                domain.revertToSnapshot(snapshot)
+        finally:
+            self.refresh()
+        if self.state is State.RUNNING:
             self.become(time.monotonic() + 60)  # its clock stands still since the snapshot
 
     def clone(self, name: str) -> KvmMachine:

@@ -93,6 +93,9 @@ VERBS = frozenset({
 class Machine(ABC):
     """A virtual machine or a container.
 
+    A verb that brings it into a state does nothing if it is in that state already; from a state
+    in which it makes no sense it raises `InvalidState`.
+
     Attributes
     ----------
     name, host

@@ -11,21 +11,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import ImageBuildFailed, NotEnoughDisk, PackageMissing
+from . import _reseed
 from ._formats import Entry, applet_names, cpio, module_name, module_order, needed_libraries
 
 DESCRIPTION = "Debian's cloud kernel, busybox, the guest agent, sshd and stress"
 SUITE = "bookworm"
 PACKAGES = (
     "busybox-static", "e2fsprogs", "iproute2", "linux-image-cloud-amd64", "openssh-server",
-    "qemu-guest-agent", "socat", "stress",
+    "qemu-guest-agent", "stress",
 )  # fmt: skip
-CMDLINE = "root=/dev/vda rw console=ttyS0 quiet"
+CMDLINE = "root=/dev/vda rw console=ttyS0 quiet cryptomgr.notests"
 DISK_BYTES = 256 * 2**20
 EPOCH = 1_700_000_000
 
 _PROGRAMS = (
-    "bin/busybox", "bin/date", "bin/ip", "bin/ss", "sbin/bridge", "sbin/resize2fs", "usr/bin/socat",
-    "usr/bin/ssh", "usr/bin/ssh-keygen", "usr/bin/stress", "usr/lib/openssh/sftp-server",
+    "bin/busybox", "bin/date", "bin/ip", "bin/ss", "sbin/bridge", "sbin/resize2fs", "usr/bin/ssh",
+    "usr/bin/ssh-keygen", "usr/bin/stress", "usr/lib/openssh/sftp-server",
     "usr/sbin/qemu-ga", "usr/sbin/sshd",
 )  # fmt: skip
 # libgcc_s is loaded by name at run time: by pthread_cancel.
@@ -39,7 +40,7 @@ _MODULES = (
     "af_packet", "xen_netfront", "vmw_vsock_virtio_transport",
 )  # fmt: skip
 _FOLDERS = (
-    "dev", "etc/qemu", "mnt", "proc", "root", "run", "srv/www", "sys", "tmp", "usr/bin",
+    "dev", "mnt", "proc", "root", "run", "srv/www", "sys", "tmp", "usr/bin",
     "usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/sbin", "var/lib", "var/log", "var/tmp",
 )  # fmt: skip
 _MERGED = ("bin", "lib", "lib64", "sbin")
@@ -145,6 +146,9 @@ def _add_own_files(root: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             target.chmod(0o755 if source.read_bytes()[:2] == b"#!" else 0o644)
+    reseed = root / "usr/sbin/labkit-reseed"
+    reseed.write_bytes(_reseed.program())
+    reseed.chmod(0o755)
 
 
 def _modules(packages: Path) -> dict[str, Path]:

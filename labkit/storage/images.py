@@ -40,7 +40,7 @@ from .._paths import cache_home
 from .._progress import Task, progress
 from .._values import check_name
 from ..errors import ImageDamaged, NotEnoughDisk, NotFound
-from . import _debian, _formats, _small
+from . import _debian, _formats, _reseed, _small
 
 __all__ = ["Image", "ImageInfo", "build", "catalogue", "find", "get", "remove"]
 
@@ -238,7 +238,7 @@ def _folder(name: str) -> Path:
 def _key(name: str) -> str:
     """Twelve hexadecimal digits over everything that decides what is built."""
     total = hashlib.sha256()
-    for path in (Path(module.__file__) for module in (_kind(name), _formats, _debian)):
+    for path in (Path(module.__file__) for module in (_kind(name), _formats, _reseed, _debian)):
         total.update(hashlib.sha256(path.read_bytes()).digest())
     for path in _small.guest_files():
         total.update(str(path.relative_to(_small.GUEST)).encode() + b"\0")

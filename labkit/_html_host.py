@@ -1,0 +1,95 @@
+"""What machines, hosts and labs show of themselves, as text and as static HTML.
+
+A view tells what events last told; where an engine does not answer it says so instead of failing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._html import render
+from ._values import format_duration, format_size
+from .errors import LabError
+
+if TYPE_CHECKING:
+    from .hosts.base import Host
+    from .lab import Lab
+    from .machines.base import Machine, State
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A machine in a table."""
+
+    name: str
+    engine: str
+    state: State
+    memory: str
+    vcpus: str
+    addresses: str
+
+
+@dataclass(frozen=True, slots=True)
+class _HostRows:
+    name: str
+    address: str
+    note: str
+    machines: tuple[_Row, ...]
+
+
+def machine_bundle(machine: Machine) -> dict[str, Any]:
+    """The mime bundle of a machine."""
+    spec = machine.spec
+    rows = [
+        ("processors", f"{_count(spec.vcpus, 'virtual processor')}{_accelerated(machine)}"),
+        ("memory", format_size(spec.memory_bytes)),
+        ("disk", f"{format_size(spec.disk_bytes)}, image {spec.image}"),
+    ]
+    rows += [(card.network, f"{card.address}  ({card.mac})") for card in spec.interfaces]
+    rows.append(("can", ", ".join(sorted(machine.capabilities))))
+    return {"text/plain": repr(machine), "text/html": render("machine", machine=machine, rows=rows)}
+
+
+def _accelerated(machine: Machine) -> str:
+    kind = getattr(machine, "acceleration", "")
+    return {"kvm": ", run by KVM", "tcg": ", emulated (TCG)"}.get(kind, "")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _row(machine: Machine) -> _Row:
+    return _Row(
+        machine.name, machine.engine, machine.state, format_size(machine.spec.memory_bytes),
+        _count(machine.spec.vcpus, "processor"), ", ".join(machine.addresses),
+    )  # fmt: skip
+
+
+def _host_rows(host: Host) -> _HostRows:
+    try:
+        if not host.is_alive:
+            return _HostRows(host.name, host.address, "has ended", ())
+        machines = tuple(_row(machine) for machine in host.machines())
+        return _HostRows(host.name, host.address, _count(len(machines), "machine"), machines)
+    except LabError as error:
+        return _HostRows(host.name, host.address, error.message, ())
+
+
+def host_bundle(host: Host) -> dict[str, Any]:
+    """The mime bundle of a host."""
+    html = render("lab", title=host.name, kind="host", note=host.provider, hosts=[_host_rows(host)], networks=[])
+    return {"text/plain": repr(host), "text/html": html}
+
+
+def lab_bundle(lab: Lab) -> dict[str, Any]:
+    """The mime bundle of a lab."""
+    try:
+        note = f"ends in {format_duration(lab.lease_left_s())} if unused"
+        hosts = [_host_rows(host) for host in lab]
+        networks = list(lab.networks)
+    except LabError:
+        note, hosts, networks = "has ended", [], []
+    html = render("lab", title=lab.name, kind="lab", note=note, hosts=hosts, networks=networks)
+    return {"text/plain": repr(lab), "text/html": html}

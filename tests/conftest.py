@@ -1,0 +1,72 @@
+"""What all tests share: names of their own for labs, and the count of what is left behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from labkit import Lab
+from labkit.testing import settle, take_stock
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders() -> Iterator[None]:
+    """State and sockets of the tests lie apart from the user's; images and templates do not."""
+    state = tempfile.mkdtemp(prefix="labkit-state-")
+    runtime = tempfile.mkdtemp(prefix="lk-", dir="/tmp")
+    os.environ["LABKIT_STATE"], os.environ["LABKIT_RUNTIME"] = state, runtime
+    os.environ.setdefault("LABKIT_PROGRESS", "lines")
+    yield
+    for folder in (state, runtime):
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def lab_name() -> Iterator[str]:
+    """A name for a lab; fails the test if anything of that lab is left at its end."""
+    name = f"t-{secrets.token_hex(4)}"
+    before = take_stock(name)
+    yield name
+    left = settle(name, before)
+    assert not left, f"the test left behind: {left}"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A lab of two hosts for the tests of one module."""
+    name = f"m-{secrets.token_hex(4)}"
+    before = take_stock(name)
+    with Lab(name, hosts=["alpha", "beta"]) as shared:
+        shared.networks.create("lan")
+        yield shared
+    left = settle(name, before)
+    assert not left, f"the lab left behind: {left}"
+
+
+@pytest.fixture
+def python() -> Callable[..., subprocess.Popen[str]]:
+    """Start a Python program of its own that sees the same labs."""
+
+    def start(code: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=REPOSITORY,
+        )  # fmt: skip
+
+    return start
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what was left for `./lab test --all`."""
+    if "not slow" in (config.getoption("-m") or ""):
+        terminalreporter.write_line("left for ./lab test --all: the tests marked slow (pytest -m slow --collect-only)")
