@@ -7,7 +7,7 @@ import re
 from .errors import InvalidName, InvalidValue
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}", re.ASCII)
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)?\s*", re.ASCII)
+_SIZE = re.compile(r"\s*(\d{1,19}(?:\.\d{1,9})?)\s*([KMGT]i?B|B)?\s*", re.ASCII)
 _UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
          "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}  # fmt: skip
 

@@ -10,9 +10,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import DictLoader
+from jinja2 import DictLoader, FileSystemBytecodeCache
 from nbconvert.exporters.html import HTMLExporter
 from traitlets.config import Config
+
+from .._paths import cache_home
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -29,7 +31,17 @@ _TEMPLATE = f"""
 {{%- block jupyter_widgets -%}}{{%- endblock -%}}
 {{%- block html_head_js_mathjax -%}}{{%- endblock -%}}
 {{%- block html_head_js_mermaidjs -%}}{{%- endblock -%}}
+{{%- block input -%}}
+<div class="jp-CodeMirrorEditor jp-Editor jp-InputArea-editor" data-type="inline">
+<div class="cm-editor cm-s-jupyter">{{{{ cell.source | highlight_code(metadata=cell.metadata) }}}}</div>
+</div>
+{{%- endblock -%}}
 """
+# nbconvert's other ones are for LaTeX, for taking out cells and for running them.
+_NEEDED = [
+    "nbconvert.preprocessors.CoalesceStreamsPreprocessor",
+    "nbconvert.preprocessors.HighlightMagicsPreprocessor",
+]
 # What needs no script: a widget shows the static form that it brings along.
 _SHOWN = [
     "text/html",
@@ -46,13 +58,21 @@ class PageMaker:
     """Makes pages; the first one takes longest, so `warm_up` while there is time."""
 
     def __init__(self) -> None:
-        config = Config({"NbConvertBase": {"display_data_priority": _SHOWN}})
+        config = Config(
+            {
+                "NbConvertBase": {"display_data_priority": _SHOWN},
+                "HTMLExporter": {"default_preprocessors": _NEEDED},
+            }
+        )
         self._exporter = HTMLExporter(
             config=config,
             extra_loaders=[DictLoader({"labkit.html.j2": _TEMPLATE})],
             template_file="labkit.html.j2",
             embed_images=True,
         )
+        compiled = cache_home() / "templates"
+        compiled.mkdir(exist_ok=True)
+        self._exporter.environment.bytecode_cache = FileSystemBytecodeCache(str(compiled))
 
     def warm_up(self) -> None:
         """Compile the templates."""

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -206,14 +207,22 @@ class KvmEngine:
                 card = self.host.lab.networks[network].reserve(spec.name)
                 spec = replace(spec, interfaces=(*spec.interfaces, card))
             machine = self._machines[spec.name] = KvmMachine(self, spec)
-            with spoken(self.host.name, spec.name):
+            with self._announced(spec), spoken(self.host.name, spec.name):
                 boot(self._domain(spec, image))
-            for card in spec.interfaces:
-                self.host.lab.networks[card.network].announce(spec.name, card)
-            machine.become(deadline)
+                machine.become(deadline)
             machine.refresh()
         self.host.lab.journal("machine", machine=spec.name, host=self.host.name, engine="kvm")
         return machine
+
+    @contextlib.contextmanager
+    def _announced(self, spec: MachineSpec) -> Iterator[None]:
+        """While in this context, tell DHCP and DNS of the machine; at its end they know."""
+        with ThreadPoolExecutor(1) as pool:
+            networks = self.host.lab.networks
+            told = [pool.submit(networks[card.network].announce, spec.name, card) for card in spec.interfaces]
+            yield
+            for future in told:
+                future.result()
 
     def _domain(self, spec: MachineSpec, image: Image) -> Domain:
         folder = machine_folder(self.host, spec.name)

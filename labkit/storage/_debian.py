@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .._progress import Task
-from ..errors import ImageBuildFailed, NotEnoughDisk, PackageMissing
+from ..errors import ImageBuildFailed, LabError, NotEnoughDisk, PackageMissing
 
 _KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _DEADLINE_S = 1200.0
@@ -113,7 +113,7 @@ def _end(process: subprocess.Popen[str]) -> None:
             continue
 
 
-def _failure(said: deque[str], code: int, target: Path) -> Exception:
+def _failure(said: deque[str], code: int, target: Path) -> LabError:
     text = "\n".join(said)
     if any(words in text for words in _NO_ROOM):
         return NotEnoughDisk(

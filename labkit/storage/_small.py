@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import ImageBuildFailed, NotEnoughDisk, PackageMissing
-from . import _reseed
+from . import _kernel_call
 from ._formats import Entry, applet_names, cpio, module_name, module_order, needed_libraries
 
 DESCRIPTION = "Debian's cloud kernel, busybox, the guest agent, sshd and stress"
@@ -25,7 +25,7 @@ DISK_BYTES = 256 * 2**20
 EPOCH = 1_700_000_000
 
 _PROGRAMS = (
-    "bin/busybox", "bin/date", "bin/ip", "bin/ss", "sbin/bridge", "sbin/resize2fs", "usr/bin/ssh",
+    "bin/busybox", "bin/ip", "bin/ss", "sbin/bridge", "sbin/resize2fs", "usr/bin/ssh",
     "usr/bin/ssh-keygen", "usr/bin/stress", "usr/lib/openssh/sftp-server",
     "usr/sbin/qemu-ga", "usr/sbin/sshd",
 )  # fmt: skip
@@ -146,9 +146,9 @@ def _add_own_files(root: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             target.chmod(0o755 if source.read_bytes()[:2] == b"#!" else 0o644)
-    reseed = root / "usr/sbin/labkit-reseed"
-    reseed.write_bytes(_reseed.program())
-    reseed.chmod(0o755)
+    program = root / "usr/sbin/labkit-kernel"
+    program.write_bytes(_kernel_call.program())
+    program.chmod(0o755)
 
 
 def _modules(packages: Path) -> dict[str, Path]:
@@ -228,29 +228,35 @@ def _write_tar(root: Path, target: Path) -> None:
 
 
 def _write_disk(root: Path, target: Path) -> None:
-    """Make an ext4 file system from a folder without mounting anything.
-
-    An ordinary user's files become root's by mapping the user to root in a user namespace.
-    """
+    """Make an ext4 file system from a folder without mounting anything, as any user."""
     with target.open("wb") as file:
         file.truncate(DISK_BYTES)
     options = f"root_owner=0:0,hash_seed={_UUID},lazy_itable_init=0,lazy_journal_init=0,nodiscard"
-    argv = ["mkfs.ext4", "-q", "-F", "-d", str(root), "-b", "4096", "-i", "32768", "-I", "256",
-            "-m", "0", "-J", "size=4", "-L", "labkit", "-U", _UUID, "-O", _FEATURES, "-E", options,
-            str(target)]  # fmt: skip
+    _e2fs("mkfs.ext4", "-q", "-F", "-d", str(root), "-b", "4096", "-i", "32768", "-I", "256", "-m", "0",
+          "-J", "size=4", "-L", "labkit", "-U", _UUID, "-O", _FEATURES, "-E", options, str(target))  # fmt: skip
     if os.geteuid() != 0:
-        argv = ["unshare", "--user", "--map-root-user", *argv]
+        _give_to_root(root, target)
+
+
+def _give_to_root(root: Path, disk: Path) -> None:
+    """Make root the owner of every file in the file system; that needs no user namespace."""
+    inside = [f"/{path.relative_to(root)}" for path in _walk(root) if path != root]
+    script = root.parent / "owners"
+    script.write_text("".join(f'sif "{path}" uid 0\nsif "{path}" gid 0\n' for path in inside))
+    _e2fs("debugfs", "-w", "-f", str(script), str(disk))
+
+
+def _e2fs(*argv: str) -> None:
+    """Run a program of e2fsprogs with a clock that stands still."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
-    times = {"E2FSPROGS_FAKE_TIME": str(EPOCH), "SOURCE_DATE_EPOCH": str(EPOCH)}
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=300, check=False,
-            env=os.environ | times | {"PATH": path, "LC_ALL": "C"},
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        raise PackageMissing("mkfs.ext4 is not installed", hint="apt-get install e2fsprogs") from error
+    if (program := shutil.which(argv[0], path=path)) is None:
+        raise PackageMissing(f"{argv[0]} is not installed", hint="apt-get install e2fsprogs")
+    times = {"E2FSPROGS_FAKE_TIME": str(EPOCH), "SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C"}
+    done = subprocess.run(
+        [program, *argv[1:]], capture_output=True, text=True, timeout=300, check=False, env=os.environ | times,
+    )  # fmt: skip
     if "No space left on device" in done.stderr:
-        raise NotEnoughDisk(f"there is no room for the disk of the image in {target.parent}")
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()[-500:]
-        raise ImageBuildFailed(f"mkfs.ext4 could not make the disk: {said}")
+        raise NotEnoughDisk(f"there is no room for the disk of the image in {argv[-1]}")
+    said = [line for line in done.stderr.splitlines() if not line.startswith(("debugfs 1", "mke2fs 1"))]
+    if done.returncode != 0 or said:
+        raise ImageBuildFailed(f"{argv[0]} could not make the disk: {' '.join(said)[-500:]}")

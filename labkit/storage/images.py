@@ -25,7 +25,6 @@ import errno
 import fcntl
 import functools
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -34,34 +33,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from .._paths import cache_home
 from .._progress import Task, progress
-from .._values import check_name
-from ..errors import ImageDamaged, NotEnoughDisk, NotFound
-from . import _debian, _formats, _reseed, _small
+from .._values import check_name, format_duration
+from ..errors import DeadlineExceeded, ImageDamaged, NotEnoughDisk, NotFound
+from . import _debian, _formats, _kernel_call, _manifest, _small
 
 __all__ = ["Image", "ImageInfo", "build", "catalogue", "find", "get", "remove"]
 
 _KINDS = {"small": _small}
-_REBUILD = "labkit image build --force"
 _NEEDED_BYTES = 600 * 2**20
 _BUILDING = ".building-"
+_WAIT_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image in the cache. Its files are read-only: put an overlay on the disk.
 
-    A rebuild replaces the folder: link or copy the disk that an overlay depends on.
+    A rebuild replaces the folder: copy the disk that an overlay must outlive it with.
 
     Attributes
     ----------
     name
         The image's name.
     digest
-        The SHA-256 of the list of files with their own SHA-256, in hexadecimal.
+        The SHA-256, in hexadecimal, of the manifest: the files with their own SHA-256, and the command line.
     folder
         Where the files lie.
     kernel, initrd
@@ -93,7 +92,7 @@ class Image:
         ImageDamaged
             If a file is missing or differs; the message names it.
         """
-        _check(self.folder, _manifest(self.folder))
+        _manifest.check(self.folder, _manifest.read(self.folder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +130,12 @@ def get(name: str = "small") -> Image:
     ImageBuildFailed, PackageMissing, NotEnoughDisk
         If it cannot be built.
     """
-    image = find(name)
-    if image is None:
-        return build(name)
-    image.check()
-    return image
+    with contextlib.suppress(ImageDamaged):
+        if (image := find(name)) is not None:
+            image.check()
+            return image
+    # Under the lock: what looked damaged may have been replaced just then.
+    return build(name)
 
 
 def build(name: str = "small", *, force: bool = False) -> Image:
@@ -150,10 +150,9 @@ def build(name: str = "small", *, force: bool = False) -> Image:
     """
     _kind(name)
     with _lock(name):
-        image = find(name)
-        if image is None or force:
+        if force or find(name) is None:
             _build(name)
-            image = find(name)
+        image = find(name)
         assert image is not None
         image.check()
         return image
@@ -172,7 +171,7 @@ def find(name: str) -> Image | None:
     folder = _folder(name)
     if not folder.is_dir():
         return None
-    manifest = _manifest(folder)
+    manifest = _manifest.read(folder)
     roles = {role: folder / file for role, file in manifest["roles"].items()}
     return Image(name=name, digest=manifest["digest"], folder=folder, cmdline=manifest["cmdline"], **roles)
 
@@ -238,17 +237,38 @@ def _folder(name: str) -> Path:
 def _key(name: str) -> str:
     """Twelve hexadecimal digits over everything that decides what is built."""
     total = hashlib.sha256()
-    for path in (Path(module.__file__) for module in (_kind(name), _formats, _reseed, _debian)):
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+    for module in (_kind(name), _formats, _kernel_call, _debian, _manifest):
+        total.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
     for path in _small.guest_files():
         total.update(str(path.relative_to(_small.GUEST)).encode() + b"\0")
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:12]
 
 
-def _lock(name: str) -> FileLock:
-    """The lock that one builder of this image holds; the kernel frees it when the builder dies."""
-    return FileLock(_home() / f".{name}.lock", timeout=1800)
+@contextlib.contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """Be the only one that changes the cache; the kernel frees the lock of a process that dies."""
+    lock = FileLock(_home() / ".lock")
+    try:
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        with progress(f"image {name}") as task:
+            task.phase("waiting for another process that builds or removes an image")
+            _wait(lock)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _wait(lock: FileLock) -> None:
+    try:
+        lock.acquire(timeout=_WAIT_S)
+    except Timeout:
+        raise DeadlineExceeded(
+            f"another process has been building or removing an image for {format_duration(_WAIT_S)}",
+            hint=f"see which process holds {lock.lock_file}: `fuser {lock.lock_file}`",
+        ) from None
 
 
 def _build(name: str) -> None:
@@ -281,37 +301,12 @@ def _make(name: str, work: Path, lock: int, task: Task) -> None:
     made = work / "made"
     made.mkdir(mode=0o700)
     roles = kind.make_files(work / "packages", work, made)
-    files = {file: _describe(made / file) for file in sorted(roles.values())}
-    manifest = {
-        "name": name, "digest": _digest(files), "cmdline": kind.CMDLINE, "roles": roles, "files": files,
-    }  # fmt: skip
-    (made / "manifest.json").write_text(json.dumps(manifest, indent=1))
-    _sync(made)
+    facts = {"name": name, "cmdline": kind.CMDLINE, "roles": roles}
+    _manifest.write(made, facts, roles.values())
     target = _folder(name)
     if target.exists():
         _discard(target)
     made.rename(target)
-    _check(target, manifest)
-
-
-def _describe(path: Path) -> dict[str, Any]:
-    path.chmod(0o444)
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": path.stat().st_size}
-
-
-def _digest(files: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    """What is renamed into place must be on the disk, or a power cut leaves empty files."""
-    for path in [*folder.iterdir(), folder]:
-        number = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 @contextlib.contextmanager
@@ -348,61 +343,3 @@ def _sweep() -> None:
             pass
         finally:
             os.close(lock)
-
-
-def _damaged(folder: Path, what: str) -> ImageDamaged:
-    return ImageDamaged(f"the image in {folder} is damaged: {what}", hint=_REBUILD)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-        if manifest["digest"] != _digest(manifest["files"]):
-            raise ValueError
-    except FileNotFoundError:
-        raise _damaged(folder, "manifest.json is missing") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise _damaged(folder, "manifest.json is not what was written") from None
-    return manifest
-
-
-def _signature(folder: Path, manifest: dict[str, Any]) -> dict[str, list[int]]:
-    """What changes when a file is written to, as far as its folder tells."""
-    seen = {}
-    for name in manifest["files"]:
-        try:
-            status = (folder / name).lstat()
-        except OSError:
-            raise _damaged(folder, f"{name} is missing") from None
-        seen[name] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-    return seen
-
-
-def _check(folder: Path, manifest: dict[str, Any]) -> None:
-    seen = _signature(folder, manifest)
-    record = folder / "checked.json"
-    known: object = None
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(record.read_text())
-    if known == {"digest": manifest["digest"], "seen": seen}:
-        return
-    for name, expected in manifest["files"].items():
-        _compare(folder, name, expected)
-    text = json.dumps({"digest": manifest["digest"], "seen": seen})
-    with contextlib.suppress(OSError):
-        new = record.with_name(f"checked.{os.getpid()}")
-        new.write_text(text)
-        new.replace(record)
-
-
-def _compare(folder: Path, name: str, expected: dict[str, Any]) -> None:
-    path = folder / name
-    try:
-        if path.stat().st_size != expected["size"]:
-            raise _damaged(folder, f"{name} has another size")
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise _damaged(folder, f"{name} cannot be read ({error.strerror})") from None
-    if found != expected["sha256"]:
-        raise _damaged(folder, f"{name} has other contents")

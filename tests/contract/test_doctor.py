@@ -126,7 +126,7 @@ def test_nothing_is_left(user: bool) -> None:
     # The first makes labkit's own folders.
     out = stage(f"""
         stock() {{
-            ps -eo args --no-headers | grep -v -e '^ps ' -e '^grep' -e '^sort' | sort
+            ps -eo args --no-headers > /mnt/processes; grep -v '^ps ' /mnt/processes | sort
             ip -o link
             cat /proc/self/mounts
             find /sys/fs/cgroup -name 'labkit-doctor*'
@@ -393,7 +393,10 @@ def test_leftovers_of_a_killed_doctor() -> None:
     out = stage(f"""
         left=/home/{USER}/.local/state/labkit/.doctor-left
         as_user mkdir -p -m 0700 $left; chmod 700 ${{left%/*}}
-        touch $left/program; chown 165536:165536 $left/program; touch -d '2 min ago' $left
+        mkdir $left/folder; touch $left/folder/file
+        first() {{ sed -n 's/^{USER}:\\([0-9]*\\):.*/\\1/p' "$1"; }}
+        chown -R "$(first /etc/subuid):$(first /etc/subgid)" $left/folder
+        touch -d '2 min ago' $left
         as_user {python(NAMED)} > /dev/null; ls -A ${{left%/*}}
     """)
     assert out == "", out
