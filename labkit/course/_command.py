@@ -21,12 +21,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.?\d+)([eE][+-]?\d+)?", re.ASCII)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``labkit run``."""
-    parser.add_argument(
-        "notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: the whole course"
-    )
-    parser.add_argument(
-        "-j", "--jobs", type=int, default=1, metavar="N", help="how many at once (default 1)"
-    )
+    parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: the whole course")
+    parser.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="how many at once (default 1)")
     parser.add_argument(
         "-p",
         "--parameter",
@@ -79,9 +75,7 @@ def execute(arguments: argparse.Namespace) -> int:
 def add_student_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``labkit student``."""
     parser.add_argument("target", type=Path, metavar="DIR", help="where the student edition goes")
-    parser.add_argument(
-        "--source", type=Path, metavar="DIR", help="the notebooks (default: the course)"
-    )
+    parser.add_argument("--source", type=Path, metavar="DIR", help="the notebooks (default: the course)")
 
 
 def execute_student(arguments: argparse.Namespace) -> int:

@@ -28,9 +28,7 @@ def load(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidValue(f"{path} is not a notebook: {error}") from None
     if not isinstance(content, dict) or content.get("nbformat") != 4 or not _has_cells(content):
-        raise InvalidValue(
-            f"{path} is not a notebook of format 4", hint="open it in JupyterLab and save it again"
-        )
+        raise InvalidValue(f"{path} is not a notebook of format 4", hint="open it in JupyterLab and save it again")
     if (language := _language(content)) != "python":
         raise InvalidValue(f"{path} is a notebook in {ascii(language)[:40]}, not in Python")
     return content
@@ -75,9 +73,7 @@ def _names(code: str) -> set[str]:
     except SyntaxError:
         return set()
     targets = (node for statement in statements for node in _targets(statement))
-    return {
-        name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
-    }
+    return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
 
 
 def _targets(statement: ast.stmt) -> Iterable[ast.expr]:

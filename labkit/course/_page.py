@@ -84,7 +84,5 @@ class PageMaker:
         """The page of a notebook; `folder` is where the pictures of its texts lie."""
         shown = deepcopy(notebook)
         shown.metadata.pop("widgets", None)
-        html, _ = self._exporter.from_notebook_node(
-            shown, resources={"metadata": {"name": title, "path": str(folder)}}
-        )
+        html, _ = self._exporter.from_notebook_node(shown, resources={"metadata": {"name": title, "path": str(folder)}})
         return str(html)

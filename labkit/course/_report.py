@@ -30,7 +30,8 @@ _HTML = """
 <tbody>
 {%- for r in results %}
 <tr>
-<td style="color: {{ '#009e73' if r.ok else '#d55e00' }}">{{ '● ok' if r.ok else '✖ failed' }}</td>
+{%- set sign, colour = signs['running' if r.ok else 'failed'] %}
+<td style="color: {{ colour }}">{{ sign }} {{ 'ok' if r.ok else 'failed' }}</td>
 <td style="text-align: left" title="{{ r.path }}">{{ r.path.name }}</td>
 <td>{{ took(r.duration_s) }}</td><td>{{ r.cells }}</td>
 <td style="text-align: left">
@@ -111,10 +112,10 @@ def html(summary: Summary) -> str:
     """The table as static HTML."""
     from jinja2 import Environment
 
+    from .._html import SIGNS
+
     template = Environment(autoescape=True).from_string(_HTML)
-    return template.render(
-        line=headline(summary), results=summary.results, took=format_duration
-    ).strip()
+    return template.render(line=headline(summary), results=summary.results, took=format_duration, signs=SIGNS).strip()
 
 
 def junit(summary: Summary, path: Path) -> None:

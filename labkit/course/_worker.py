@@ -85,7 +85,7 @@ class _Execution:
             self._fail(self.current, f"the time limit of {self.job.timeout_s:g} s was reached")
         except DeadKernelError:
             self._fail(self.current, "the kernel died")
-        except Exception as error:  # noqa: BLE001  whatever it was, it is this notebook's result
+        except Exception as error:
             self.outcome.problem = f"it could not be run: {type(error).__name__}: {error}"
         self.outcome.cells = self._count()
 
@@ -106,7 +106,7 @@ class _Execution:
             autosave_cell_every=0,
         )
 
-    def on_cell(self, cell: NotebookNode, cell_index: int) -> None:  # noqa: ARG002  nbclient's
+    def on_cell(self, cell: NotebookNode, cell_index: int) -> None:
         self.current = cell_index
 
     def _flagged(self) -> int | None:
@@ -148,9 +148,7 @@ def _engine(execution: _Execution) -> type[Any]:
 
     class Engine(NBClientEngine):  # type: ignore[misc]
         @classmethod
-        def execute_managed_notebook(
-            cls, nb_man: NotebookExecutionManager, kernel_name: str, **_: object
-        ) -> None:
+        def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, kernel_name: str, **_: object) -> None:
             execution.notebook = nb_man.nb
             PapermillNotebookClient(
                 nb_man,
@@ -187,7 +185,7 @@ def start_kernel(folder: Path) -> AsyncKernelManager:
     from jupyter_core.utils import run_sync
 
     class ThisPython(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  it has one
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
@@ -237,15 +235,13 @@ def _write_page(maker: PageMaker, execution: _Execution, notebook: NotebookNode)
     source = Path(execution.job.notebook)
     try:
         page = maker.page(notebook, source.stem, source.parent)
-    except Exception as error:  # noqa: BLE001  the cells' result must not get lost with the page
+    except Exception as error:
         execution.outcome.problem = f"its page could not be made: {type(error).__name__}: {error}"
     else:
         Path(execution.job.page).write_text(page, "utf-8")
 
 
-def _end_all_when_dismissed(
-    run_id: str, folder: Path, kernels: list[AsyncKernelManager]
-) -> threading.Thread:
+def _end_all_when_dismissed(run_id: str, folder: Path, kernels: list[AsyncKernelManager]) -> threading.Thread:
     """Wait in a thread for the end of standard input, then end the run and this process."""
     from ._labs import end_labs
     from ._processes import end_processes

@@ -58,7 +58,7 @@ class Verdict:
     def __str__(self) -> str:
         if self.done:
             return f"● done: {self.title}"
-        lines = [f"○ not yet: {self.title}"]
+        lines = [f"◌ not yet: {self.title}"]
         for one in self.missing:
             lines.append("  – " + one.text.replace("\n", "\n    "))
             if one.hint:
@@ -68,11 +68,12 @@ class Verdict:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         from jinja2 import Environment
 
-        sign, word, colour = ("●", "done", "#009e73") if self.done else ("○", "not yet", "#0072b2")
+        from .._html import SIGNS
+
+        state, word = ("running", "done") if self.done else ("starting", "not yet")
+        sign, colour = SIGNS[state]
         html = Environment(autoescape=True).from_string(_HTML)
-        shown = html.render(
-            sign=sign, word=word, colour=colour, title=self.title, missing=self.missing
-        )
+        shown = html.render(sign=sign, word=word, colour=colour, title=self.title, missing=self.missing)
         return {"text/plain": str(self), "text/html": shown.strip()}
 
 
@@ -113,9 +114,7 @@ class exercise:  # noqa: N801  used as a statement: `with exercise("…") as che
     def __enter__(self) -> Self:
         return self
 
-    def __call__(
-        self, condition: Callable[[], object] | object, otherwise: str, *, hint: str = ""
-    ) -> bool:
+    def __call__(self, condition: Callable[[], object] | object, otherwise: str, *, hint: str = "") -> bool:
         """Check one condition.
 
         Parameters
@@ -131,7 +130,7 @@ class exercise:  # noqa: N801  used as a statement: `with exercise("…") as che
         self._checks += 1
         try:
             fulfilled = bool(condition() if callable(condition) else condition)
-        except Exception as error:  # noqa: BLE001  a learner's mistake must not end the check
+        except Exception as error:
             self._missing.append(_missing(error, otherwise, hint))
             return False
         if not fulfilled:

@@ -20,7 +20,7 @@ from typing import Any
 
 from .._paths import runtime_home
 from .._progress import Task, progress
-from ..errors import InvalidValue, LabError
+from ..errors import InvalidValue
 from . import _labs, _notebook
 from ._processes import MARK, end_processes
 from ._worker import Job, Outcome
@@ -84,10 +84,7 @@ def run_notebooks(
     _check_values(given)
     targets = _targets(notebooks, None if output is None else Path(output).resolve())
     report = _prepared_file(junit)
-    runs = [
-        _Run(notebook, given, timeout_s, target, html)
-        for notebook, target in zip(notebooks, targets, strict=True)
-    ]
+    runs = [_Run(notebook, given, timeout_s, target, html) for notebook, target in zip(notebooks, targets, strict=True)]
     summary = _run_all(runs, jobs)
     if report:
         from ._report import junit as write_junit
@@ -124,9 +121,7 @@ def _targets(notebooks: Iterable[Path], folder: Path | None) -> list[Path | None
         names = (f"{source.stem}{end}.ipynb" for end in ("", *(f"-{n}" for n in range(2, 10**6))))
         target = next(folder / name for name in names if folder / name not in targets)
         if target.resolve() in sources:
-            raise InvalidValue(
-                f"the executed notebook would replace {target}", hint="choose another folder"
-            )
+            raise InvalidValue(f"the executed notebook would replace {target}", hint="choose another folder")
         targets.append(target)
     return targets
 
@@ -167,6 +162,8 @@ def _wait(pool: ThreadPoolExecutor, runs: Sequence[_Run], tell: _Teller) -> None
     except BaseException:
         for run in runs:
             run.stop()
+        for run in runs:
+            run.wait_for_end()
         raise
 
 
@@ -211,8 +208,13 @@ class _Run:
         return self.target.with_suffix(".html") if self.target and self.html else None
 
     def stop(self) -> None:
-        """End it from another thread; its `result` then tells how far it came."""
+        """Ask it to end, from another thread; its `result` then tells how far it came."""
         self.stopped.set()
+        if self.process:
+            _ask_to_end(self.process)
+
+    def wait_for_end(self) -> None:
+        """Kill it if it does not end when asked."""
         if self.process:
             _dismiss(self.process)
 
@@ -273,13 +275,11 @@ class _Run:
             if self.process:
                 _dismiss(self.process)
             end_processes(self.id)
-        except LabError as error:
+        except Exception as error:  # the other notebooks go on, and this one says it
             return (), f"not all that it left behind could be ended: {error}"
         return labs, ""
 
-    def _result(
-        self, outcome: Outcome, duration_s: float, labs: tuple[str, ...], trouble: str
-    ) -> NotebookResult:
+    def _result(self, outcome: Outcome, duration_s: float, labs: tuple[str, ...], trouble: str) -> NotebookResult:
         cell = None
         if outcome.index is not None:
             cell = FailedCell(outcome.index, outcome.source, outcome.error)
@@ -323,10 +323,14 @@ def _answer(process: subprocess.Popen[bytes], limit_s: float) -> bytes | None:
     return None
 
 
-def _dismiss(process: subprocess.Popen[bytes]) -> None:
-    """Let the worker end all that it started and itself; kill it if it does not."""
+def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin
     process.stdin.close()
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    """Let the worker end all that it started and itself; kill it if it does not."""
+    _ask_to_end(process)
     try:
         process.wait(_FAREWELL_S)
     except subprocess.TimeoutExpired:

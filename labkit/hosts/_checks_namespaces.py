@@ -139,8 +139,7 @@ def _container(stderr: str) -> Why | None:
     if not contained or own_status("Seccomp") != "2":
         return None
     options = " ".join(
-        f"--security-opt {option}"
-        for option in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
+        f"--security-opt {option}" for option in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
     )
     meaning = f"{_NO_LAB} Start the container with {options}."
     return ("this container's seccomp filter forbids namespaces", meaning, "")
@@ -218,9 +217,7 @@ def _add_ids() -> str:
 
 def mounts() -> Finding:
     """A host has its own /proc, /sys and /run."""
-    ran = inside(
-        "mount -t tmpfs tmpfs /tmp && mount -t proc proc /proc && mount -t sysfs sysfs /sys"
-    )
+    ran = inside("mount -t tmpfs tmpfs /tmp && mount -t proc proc /proc && mount -t sysfs sysfs /sys")
     if ran.ok:
         return ok("mounts", "tmpfs, proc, sysfs work", "Hosts have their own /proc, /sys and /run.")
     meaning = (
@@ -240,8 +237,7 @@ def overlay() -> Finding:
     if ran.ok:
         return ok("overlayfs", "works", "Hosts share the system's files and change only their own.")
     meaning = (
-        f"A host cannot lay its own files over the system's. {_NO_LAB} "
-        "Without root this needs Linux 5.11 or newer."
+        f"A host cannot lay its own files over the system's. {_NO_LAB} Without root this needs Linux 5.11 or newer."
     )
     return fail("overlayfs", ran.said, meaning, _load("overlay"))
 
@@ -318,8 +314,7 @@ def tun() -> Finding:
 
 _FILTERS = {
     "iptables": "iptables -w -t nat -A POSTROUTING -j MASQUERADE",
-    "nft": "nft add table inet probe && "
-    "nft add chain inet probe c '{ type filter hook input priority 0; }'",
+    "nft": "nft add table inet probe && nft add chain inet probe c '{ type filter hook input priority 0; }'",
 }
 
 

@@ -67,7 +67,7 @@ def _small_image(*, build: bool = False) -> Image | None:
 
 
 def libvirt_daemon() -> Finding:
-    """libvirt's daemon: the one for all, or the modular ones."""
+    """The daemon of libvirt: the one for all, or the modular ones."""
     name, meaning = "libvirt daemon", "Hosts can start their own."
     for daemons in (["libvirtd"], ["virtqemud", "virtnetworkd"]):
         paths = [find_program(daemon) for daemon in daemons]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +20,7 @@ from ..errors import Busy, LabError, LabGone, Unavailable
 from ._channel import Channel
 
 _NAMESPACES = ["--net", "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
+_START_S = 30
 _AS_USER = ["--user", "--map-root-user", "--map-auto"]
 
 
@@ -85,12 +89,25 @@ def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
     finally:
         os.close(tell)
     with open(told, "rb", buffering=0) as pipe:
-        ready = pipe.read(5) == b"ready"  # or nothing, once all that could say it have ended
+        ready = _is_ready(pipe, process)
     if not ready:
-        process.kill()
+        # All of its session: a failing `unshare` leaves the helper that writes its id maps.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise _why_not(log)
     return process
+
+
+def _is_ready(pipe: io.FileIO, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the first process says that it is ready; False if it ended or says nothing for long."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if select.select([pipe], [], [], 0.02)[0]:
+            return pipe.read(5) == b"ready"
+        if process.poll() is not None:
+            return False
+    return False
 
 
 def _why_not(log: Path) -> LabError:

@@ -217,7 +217,7 @@ def _guarded(name: str, check: _Check, optional: bool) -> list[Finding]:
         found = check()
     except LabError as error:
         return [Finding(name, state, error.message, "Labs cannot use it as it is.", error.hint)]
-    except Exception as error:  # noqa: BLE001 - a doctor tells what it saw
+    except Exception as error:  # whatever it was, a doctor tells what it saw
         seen = f"this check failed itself: {type(error).__name__}: {error}"
         return [Finding(name, state, seen, "labkit does not know whether this works here.")]
     return [found] if isinstance(found, Finding) else list(found)

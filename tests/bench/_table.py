@@ -135,9 +135,7 @@ def table(rows: Sequence[Row], title: str) -> Table:
         verdict = "" if row.limit is None else ("ok" if row.ok else "BROKEN")
         span = f"{format_duration(row.lowest_s)} to {format_duration(row.highest_s)}"
         limit = str(row.limit or "")
-        shown.add_row(
-            row.name, format_duration(row.median_s), span, f"{row.ratio:.2f}", limit, verdict
-        )
+        shown.add_row(row.name, format_duration(row.median_s), span, f"{row.ratio:.2f}", limit, verdict)
     return shown
 
 

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import nbformat
-
 from _table import Limit, Row, interleaved, main
 
 _NBCLIENT = """
@@ -72,9 +71,7 @@ def rows(n: int = 5) -> list[Row]:
                 "nbclient alone": partial(_run, _NBCLIENT, notebook, executed),
                 "nbclient alone, lean import": partial(_run, _NBCLIENT, notebook, executed, "lean"),
                 "labkit run": partial(_run, _LABKIT, notebook, "--output", out),
-                "labkit run --no-html": partial(
-                    _run, _LABKIT, notebook, "--output", out, "--no-html"
-                ),
+                "labkit run --no-html": partial(_run, _LABKIT, notebook, "--output", out, "--no-html"),
             },
             n,
             limits={"labkit run": Limit(ratio=1.1)},

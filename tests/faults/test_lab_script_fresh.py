@@ -188,7 +188,7 @@ def open_jupyterlab(machine: Fresh) -> float:
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_installs_on_a_fresh_machine(suite: str) -> None:
-    """From nothing but git to an open JupyterLab, twice as fast as a blink the second time, no service started."""
+    """From nothing but git to an open JupyterLab, within 2 s the second time, with no service started or enabled."""
     with folder() as path:
         machine = Fresh.debian(suite, path / suite)
         assert "Usage" in machine.run("./lab --help")
@@ -200,7 +200,7 @@ def test_installs_on_a_fresh_machine(suite: str) -> None:
         assert output.splitlines()[-1].split() == ["running:", "/proc/1"]
         assert machine.enabled() == before
         assert not machine.left_behind()
-        assert not (machine.root / "etc/libvirt/qemu/networks/autostart").exists()
+        assert not list(machine.root.glob("etc/libvirt/qemu/networks/**/*.xml"))
 
         began = time.monotonic()
         assert machine.run("./lab install") == "lab: ready: ./lab opens JupyterLab\n"

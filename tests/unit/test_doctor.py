@@ -94,9 +94,7 @@ def test_a_check_that_crashes_is_a_finding() -> None:
     assert "ZeroDivisionError" in needed.found
 
 
-def test_a_folder_that_labkit_refuses_is_a_finding(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_folder_that_labkit_refuses_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A state folder open to others, or below a file, is told with what to do."""
     tmp_path.chmod(0o777)
     monkeypatch.setenv("LABKIT_STATE", str(tmp_path))

@@ -164,9 +164,7 @@ def test_failing_cell_is_told_with_source_and_error(tmp_path: Path, no_labs: lis
         assert "failing.ipynb" in shown and "cell 3: # the first line" in shown
 
 
-def test_injected_parameters_do_not_shift_the_failing_cell(
-    tmp_path: Path, no_labs: list[str]
-) -> None:
+def test_injected_parameters_do_not_shift_the_failing_cell(tmp_path: Path, no_labs: list[str]) -> None:
     """A failing cell keeps the number it has in the file when parameters are given."""
     path = write(tmp_path, "shift", "x = 1", "assert x == 1, x", tags=("parameters",))
     (result,) = run_notebooks([path], parameters={"x": 2}).results
@@ -293,29 +291,24 @@ def test_braces_in_a_path_are_just_a_name(tmp_path: Path, no_labs: list[str]) ->
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-def test_time_limit_ends_kernel_and_children(
-    stubborn: bool, tmp_path: Path, no_labs: list[str]
-) -> None:
+def test_time_limit_ends_kernel_and_children(stubborn: bool, tmp_path: Path, no_labs: list[str]) -> None:
     """After the time limit neither kernel nor detached child is there, and the cell is told."""
     marker = tmp_path / "pids"
     (result,) = run_notebooks(
         [NOTEBOOKS / "hanging.ipynb"],
         parameters={"marker": str(marker), "stubborn": stubborn},
-        timeout_s=15,
+        timeout_s=10,
         output=tmp_path / "out",
     ).results
     assert result.failed_cell and result.failed_cell.index == 2
-    assert "time limit of 15 s" in result.failed_cell.error
+    assert "time limit of 10 s" in result.failed_cell.error
     assert not any(alive(int(pid)) for pid in marker.read_text().split())
     assert result.html and "time limit" in result.html.read_text()
 
 
 def test_what_a_passing_notebook_starts_is_ended(tmp_path: Path, no_labs: list[str]) -> None:
     """A detached process of a notebook that passes does not outlive the run."""
-    code = (
-        "import subprocess\n"
-        "p = subprocess.Popen(['sleep', '1000'], start_new_session=True, env={})\nprint(p.pid)"
-    )
+    code = "import subprocess\np = subprocess.Popen(['sleep', '1000'], start_new_session=True, env={})\nprint(p.pid)"
     (result,) = run_notebooks([write(tmp_path, "child", code)], output=tmp_path / "out").results
     assert result.ok and not alive(int(text_of(result.executed)))
 
@@ -331,17 +324,12 @@ def test_kernel_that_dies_is_a_failed_cell(tmp_path: Path, no_labs: list[str]) -
 def test_worker_that_is_killed_is_told(tmp_path: Path, no_labs: list[str]) -> None:
     """When the process that runs the notebook is killed, so is the kernel, and it is told."""
     marker = tmp_path / "pid"
-    code = (
-        f"import os\nopen({str(marker)!r}, 'w').write(str(os.getpid()))\n"
-        "os.kill(os.getppid(), 9)\nwhile True: pass"
-    )
+    code = f"import os\nopen({str(marker)!r}, 'w').write(str(os.getpid()))\nos.kill(os.getppid(), 9)\nwhile True: pass"
     (result,) = run_notebooks([write(tmp_path, "orphan", code)]).results
     assert "signal 9" in result.problem and not alive(int(marker.read_text()))
 
 
-def test_worker_that_hangs_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_labs: list[str]
-) -> None:
+def test_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_labs: list[str]) -> None:
     """A worker that does not keep the time limit is ended from outside, with its kernel."""
     monkeypatch.setattr(runner, "_GRACE_S", 0.5)
     monkeypatch.setattr(runner, "_FAREWELL_S", 0.5)
@@ -369,9 +357,7 @@ def test_lab_that_cannot_be_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     def fails(run_id: str) -> list[str]:
         raise EngineError("the lab does not answer")
 
-    monkeypatch.setitem(
-        sys.modules, "labkit.lab", types.SimpleNamespace(end_labs_of_run=fails)
-    )
+    monkeypatch.setitem(sys.modules, "labkit.lab", types.SimpleNamespace(end_labs_of_run=fails))
     (result,) = run_notebooks([NOTEBOOKS / "bare.ipynb"]).results
     assert not result.ok and "the lab does not answer" in result.problem
 
@@ -398,9 +384,7 @@ def hanging_command(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_everything_and_prints_the_summary(
-    number: signal.Signals, tmp_path: Path
-) -> None:
+def test_ctrl_c_ends_everything_and_prints_the_summary(number: signal.Signals, tmp_path: Path) -> None:
     """On Ctrl-C and on SIGTERM all processes end, and the summary tells of all notebooks."""
     process, pids = hanging_command(tmp_path)
     process.send_signal(number)
@@ -419,9 +403,7 @@ def test_kill_of_the_command_ends_everything(tmp_path: Path) -> None:
     assert process.stdout
     process.stdout.close()
     wait_until(lambda: not any(alive(pid) for pid in pids), "the processes end")
-    wait_until(
-        lambda: not list(Path(os.environ["LABKIT_RUNTIME"]).glob("run-*")), "the folders go"
-    )
+    wait_until(lambda: not list(Path(os.environ["LABKIT_RUNTIME"]).glob("run-*")), "the folders go")
 
 
 # -- the command ---------------------------------------------------------------------------------
@@ -449,9 +431,7 @@ def test_values_of_the_command_line(text: str, value: object) -> None:
     assert got == value and type(got) is type(value)
 
 
-def test_course_of_the_working_folder_is_the_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_course_of_the_working_folder_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without names, the notebooks are those beside labkit, or else in ./notebooks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_command, "__file__", str(tmp_path / "a" / "b" / "c.py"))
