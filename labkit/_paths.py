@@ -11,11 +11,14 @@ runtime (``LABKIT_RUNTIME``)  $XDG_RUNTIME_DIR/labkit or /tmp/labkit-UID   socke
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import Unavailable
+from .errors import CommandFailed, EngineError, NotEnoughDisk, Unavailable
 
 
 def _private(path: Path) -> Path:
@@ -59,3 +62,21 @@ def runtime_home() -> Path:
     if base and os.path.isabs(base) and os.access(base, os.W_OK):
         return _private(Path(base) / "labkit")
     return _private(Path(f"/tmp/labkit-{os.geteuid()}"))
+
+
+@contextmanager
+def disk_room(folder: Path) -> Iterator[None]:
+    """Say in words that the disk with `folder` is full, whoever noticed: the kernel, a program, an engine."""
+    try:
+        yield
+    except (OSError, CommandFailed, EngineError) as error:
+        if isinstance(error, OSError):
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else:
+            full = os.strerror(errno.ENOSPC) in error.message
+        if not full:
+            raise
+        raise NotEnoughDisk(
+            f"the disk with {folder} is full",
+            hint="remove what is not needed, or set LABKIT_STATE and LABKIT_CACHE to a larger disk",
+        ) from error

@@ -117,18 +117,17 @@ class Lab:
     def _attach(self, hosts: Sequence[str]) -> None:
         with self.channel() as channel:
             there = channel.request("info")["hosts"]
-        for name, host in there.items():
-            if host["exit"] is None:
-                self._hosts[name] = NamespaceHost(
-                    self, name, host["address"], self.folder / "hosts" / name, self.sockets / name
-                )
+        for name, known in there.items():
+            host = NamespaceHost(self, name, known["address"], self.folder / "hosts" / name, self.sockets / name)
+            if host.is_alive:
+                self._hosts[name] = host
         for name in hosts:
             if name not in self._hosts:
                 self.add_host(name)
         self.touch()
 
     def add_host(self, name: str) -> Host:
-        """Make a host, or make one again that has ended."""
+        """Make a host, or make one again that has ended: without its machines, on its networks."""
         check_name(name, "name of a host")
         known = self._hosts.get(name)
         if known and known.is_alive:
@@ -138,6 +137,7 @@ class Lab:
         host = NamespaceHost.start(self, name)
         self._hosts[name] = host
         self.journal("host", host=name)
+        self.networks.restore_on(host)
         return host
 
     # What is in it
@@ -167,8 +167,8 @@ class Lab:
         return Networks(self)
 
     def machines(self) -> list[Machine]:
-        """Every machine of every host and engine."""
-        return [machine for host in self for machine in host.machines()]
+        """Every machine of every host and engine; a host that ended has none."""
+        return [machine for host in self if host.is_alive for machine in host.machines()]
 
     # What it needs itself
 

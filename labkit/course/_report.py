@@ -94,6 +94,8 @@ def failure(result: NotebookResult) -> str:
         lines += [f"  {line}" for line in c.error.splitlines()[-_LINES_OF_ERROR:]]
     if result.problem:
         lines.append(f"  {result.problem}")
+    if result.ended_labs:
+        lines.append(f"  ended after it: {', '.join(result.ended_labs)}")
     if result.html:
         lines.append(f"  page: {result.html}")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ class _Execution:
     job: Job
     kernel: AsyncKernelManager
     until: float
-    notebook: NotebookNode | None = None
+    notebook: Any = None  # papermill's, once it has read it
     current: int | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -111,7 +112,6 @@ class _Execution:
 
     def _flagged(self) -> int | None:
         """The cell that ended the run; an error in a cell tagged raises-exception does not."""
-        assert self.notebook is not None
         for index, cell in enumerate(self.notebook.cells):
             if cell.metadata.get("papermill", {}).get("exception"):
                 return index
@@ -130,7 +130,6 @@ class _Execution:
         self.outcome.index = self._index_in_file(index)
 
     def _index_in_file(self, index: int) -> int:
-        assert self.notebook is not None
         upto = self.notebook.cells[: index + 1]
         added = sum("injected-parameters" in c.metadata.get("tags", []) for c in upto)
         return max(index - added, 0)
@@ -217,8 +216,8 @@ def work(job: Job, folder: Path, kernels: list[AsyncKernelManager]) -> Outcome:
     if execution.notebook is not None:
         if job.executed:
             papermill.execute.write_ipynb(execution.notebook, job.executed)
-        if maker:
-            _write_page(maker, execution, execution.notebook)
+        if maker and job.page:
+            _write_page(maker, execution, job.page)
     return execution.outcome
 
 
@@ -230,15 +229,14 @@ def _page_maker() -> PageMaker:
     return maker
 
 
-def _write_page(maker: PageMaker, execution: _Execution, notebook: NotebookNode) -> None:
-    assert execution.job.page
+def _write_page(maker: PageMaker, execution: _Execution, target: str) -> None:
     source = Path(execution.job.notebook)
     try:
-        page = maker.page(notebook, source.stem, source.parent)
+        page = maker.page(execution.notebook, source.stem, source.parent)
     except Exception as error:
         execution.outcome.problem = f"its page could not be made: {type(error).__name__}: {error}"
     else:
-        Path(execution.job.page).write_text(page, "utf-8")
+        Path(target).write_text(page, "utf-8")
 
 
 def _end_all_when_dismissed(run_id: str, folder: Path, kernels: list[AsyncKernelManager]) -> threading.Thread:
@@ -274,8 +272,13 @@ def main() -> None:
     job = Job(**json.loads((folder / "job.json").read_text()))
     kernels: list[AsyncKernelManager] = []
     dismissed = _end_all_when_dismissed(job.run_id, folder, kernels)
-    outcome = work(job, folder, kernels)
-    os.write(answer, json.dumps(asdict(outcome)).encode() + b"\n")
+    try:
+        outcome = work(job, folder, kernels)
+    except Exception as error:
+        traceback.print_exc()
+        outcome = Outcome(problem=f"it could not be run: {type(error).__name__}: {error}")
+    with suppress(BrokenPipeError):  # the parent is gone, and the thread is at work already
+        os.write(answer, json.dumps(asdict(outcome)).encode() + b"\n")
     os.close(answer)
     dismissed.join()
 

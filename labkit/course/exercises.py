@@ -1,4 +1,6 @@
-"""Exercises that are checked against the live state of a lab. ::
+"""Exercises that are checked against the live state of a lab.
+
+A cell of a notebook reads::
 
     with exercise("A machine called 'web' runs") as check:
         check(lambda: lab.machine("web"), "there is no machine 'web'", hint="alpha.kvm.create(…)")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from .._paths import runtime_home
 from .._progress import Task, progress
@@ -283,7 +283,8 @@ class _Run:
         cell = None
         if outcome.index is not None:
             cell = FailedCell(outcome.index, outcome.source, outcome.error)
-        left = f"it left behind: {', '.join(labs)}; close it in the last cell" if labs else ""
+        passed = cell is None and not outcome.problem
+        left = f"it left behind: {', '.join(labs)}; close it in the last cell" if labs and passed else ""
         problem = "; ".join(filter(None, (outcome.problem, left, trouble)))
         return NotebookResult(
             self.notebook,
@@ -314,8 +315,7 @@ def _start(folder: Path, cwd: Path, run_id: str, log: int) -> subprocess.Popen[b
 
 def _answer(process: subprocess.Popen[bytes], limit_s: float) -> bytes | None:
     """The line that the worker says; empty if it ended without, None if it is not in time."""
-    assert process.stdout
-    with process.stdout as pipe:
+    with cast("IO[bytes]", process.stdout) as pipe:
         ready, _, _ = select.select([pipe], [], [], limit_s)
         if ready:
             return pipe.readline()
@@ -324,8 +324,7 @@ def _answer(process: subprocess.Popen[bytes], limit_s: float) -> bytes | None:
 
 
 def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin
-    process.stdin.close()
+    cast("IO[bytes]", process.stdin).close()
 
 
 def _dismiss(process: subprocess.Popen[bytes]) -> None:

@@ -12,13 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import DeadlineExceeded, LabError, LabGone
+from ..errors import DeadlineExceeded, EngineError, LabGone
 
 MESSAGE_BYTES = 1 << 17
 
 
-class RequestRefused(LabError):
-    """A first process could not do what it was asked."""
+class RequestRefused(EngineError):
+    """A first process could not do what it was asked; `kind` names its own error."""
+
+    kind = ""
 
 
 class Channel:
@@ -57,7 +59,9 @@ class Channel:
             raise RequestRefused(f"the request to {self._whose} cannot be sent: {error.strerror}") from error
         answer = self.receive(timeout_s)
         if "error" in answer:
-            raise RequestRefused(f"{self._whose}: {answer['error']}")
+            refused = RequestRefused(f"{self._whose}: {answer['error']}")
+            refused.kind = answer["kind"]
+            raise refused
         return answer
 
     def receive(self, timeout_s: float | None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ Requests are JSON messages on a ``SOCK_SEQPACKET`` Unix socket, one answer each:
     spawn   argv, env, cwd + three file descriptors   answers {pid}, later {exit}; killed on hang-up
     daemon  name, argv, log                           starts it unless it runs; answers {pid}
     daemons                                           {name: {pid, exit}}
-    begin   folder, undo (list of argv) / commit      makes folder; undo runs at a hang-up before commit
+    begin   folder, undo (list of argv) / commit      makes folder, with the host's name in its file
+                                                      `host`; undo runs at a hang-up before commit
     host    name, index / drop name                   (lab only) makes or ends a host
     info, touch, lease seconds, tether, close         (lab only)
 """
@@ -377,6 +378,7 @@ class Server:
         # One step for the client: either the folder is its own and will be undone, or neither.
         os.mkdir(folder, 0o700)
         client.undo = undo
+        Path(folder, "host").write_text(socket.gethostname())
         return {}
 
     def do_commit(self, client: Connection, fds: list[int]) -> dict[str, Any]:
@@ -444,18 +446,28 @@ class LabServer(Server):
     ) -> dict[str, Any]:  # fmt: skip
         if name in self.hosts and self.hosts[name]["exit"] is None:
             return {"started": False, **self.hosts[name]}
-        taken = {host["index"] for host in self.hosts.values()}
-        index = next(number for number in range(1, 254) if number not in taken)
         host = {
-            "name": name, "index": index, "run_dir": run_dir, "state_dir": state_dir,
+            "name": name, "index": self._index(name), "run_dir": run_dir, "state_dir": state_dir,
             "folders": folders, "keep": keep, "cgroups": bool(self.cgroups),
             "lab_dir": self.config["state_dir"], "hosts_file": self.config["hosts_file"],
         }  # fmt: skip
         pid = self._fork_host(host, run_dir)
-        self.hosts[name] = {"pid": pid, "index": index, "address": f"{BACKBONE}.{index}", "exit": None}
+        self.hosts[name] = {
+            "pid": pid, "index": host["index"], "address": f"{BACKBONE}.{host['index']}", "exit": None,
+        }  # fmt: skip
         self.children[pid] = f"host {name}"
         self._write_names()
         return {"started": True, **self.hosts[name]}
+
+    def _index(self, name: str) -> int:
+        """The number of a host's link and address: a host made again keeps what others know of it."""
+        if name in self.hosts:
+            index: int = self.hosts[name]["index"]
+            # The kernel takes its time to remove the link of a host that ended.
+            subprocess.run(["ip", "link", "del", f"h{index}"], check=False, stderr=subprocess.DEVNULL, env={"PATH": DAEMON_PATH})  # fmt: skip # noqa: E501
+            return index
+        taken = {host["index"] for host in self.hosts.values()}
+        return next(number for number in range(1, 254) if number not in taken)
 
     def _write_names(self) -> None:
         """Tell all hosts each other's names (one file, mounted as /etc/hosts in each)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -52,8 +52,13 @@ class Host(ABC):
         """Run a command; exit code, stdout, stderr. Raises `DeadlineExceeded` and kills it."""
 
     @abstractmethod
-    def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> AbstractContextManager[None]:
-        """Make `folder`, or raise `FileExistsError`; run `undo` if this process dies in the block."""
+    def reserve_folder(
+        self, folder: Path, undo: Sequence[Sequence[str]]
+    ) -> AbstractContextManager[Callable[[], object]]:
+        """Make `folder`, with the host's name in its file ``host``, or raise `FileExistsError`.
+
+        Unless what the block is given is called, `undo` runs when the block or this process ends.
+        """
 
     @abstractmethod
     def start_libvirt(self) -> Path:

@@ -44,12 +44,8 @@ __all__ = [
     "require_tun",
 ]
 
-# One look for states, in text, terminal and HTML: sign, colour in a terminal, colour in HTML.
-_LOOKS = {
-    State.OK: ("●", "green", "var(--jp-success-color1, #388e3c)"),
-    State.NOTE: ("!", "yellow", "var(--jp-warn-color1, #b26a00)"),
-    State.FAIL: ("✖", "red", "var(--jp-error-color1, #d32f2f)"),
-}
+# Sign and colour of a state in a terminal.
+_LOOKS = {State.OK: ("●", "green"), State.NOTE: ("!", "yellow"), State.FAIL: ("✖", "red")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,7 @@ class Report:
         for title in ("state", "what", "found and what it means"):
             table.add_column(title, no_wrap=title != "found and what it means", overflow="fold")
         for finding in self.findings:
-            sign, colour, _ = _LOOKS[finding.state]
+            sign, colour = _LOOKS[finding.state]
             text = Text(finding.found)
             if finding.state is not State.OK:
                 text.append(f"\n{finding.meaning}", "dim")
@@ -119,44 +115,12 @@ class Report:
         return table
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        return {"text/plain": str(self), "text/html": self._html()}
+        from .._html import render
 
-    def _html(self) -> str:
-        from jinja2 import Environment
-
-        looks = {state: (sign, colour) for state, (sign, _, colour) in _LOOKS.items()}
-        template = Environment(autoescape=True, trim_blocks=True).from_string(_TEMPLATE)
-        return template.render(report=self, looks=looks)
-
-
-_TEMPLATE = """\
-<div style="max-width: 64em; font-family: var(--jp-ui-font-family, sans-serif);
- font-size: var(--jp-ui-font-size1, 13px); color: var(--jp-ui-font-color1, inherit)">
-<table style="border-collapse: collapse; width: 100%; text-align: left">
-<caption style="text-align: left; font-weight: 600; padding: 4px 8px;
- color: inherit">{{ report.verdict }}</caption>
-<tbody>
-{% for finding in report.findings %}
-{% set sign, colour = looks[finding.state] %}
-<tr style="background: none; border-top: 1px solid var(--jp-border-color2, #8886)">
-<td style="text-align: left; vertical-align: top; padding: 4px 8px; white-space: nowrap">
-<span aria-hidden="true" style="color: {{ colour }}">{{ sign }}</span> {{ finding.state }}</td>
-<th scope="row" style="text-align: left; vertical-align: top; padding: 4px 8px; font-weight: 600;
- white-space: nowrap">{{ finding.name }}</th>
-<td style="text-align: left; vertical-align: top; padding: 4px 8px; white-space: normal;
- overflow-wrap: anywhere">{{ finding.found }}<br>
-<span style="color: var(--jp-ui-font-color2, inherit)">{{ finding.meaning }}</span>
-{% if finding.fix %}
-<br><code style="user-select: all; font-family: var(--jp-code-font-family, monospace);
- background: var(--jp-layout-color2, #8882); padding: 1px 4px">{{ finding.fix }}</code>
-{% endif %}
-</td>
-</tr>
-{% endfor %}
-</tbody>
-</table>
-</div>
-"""
+        looks = {State.OK: "running", State.NOTE: "paused", State.FAIL: "failed"}
+        signs = {state: sign for state, (sign, _) in _LOOKS.items()}
+        html = render("doctor", report=self, looks=looks, marks=signs)
+        return {"text/plain": str(self), "text/html": html}
 
 
 def _count(number: int, word: str) -> str:

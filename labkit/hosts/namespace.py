@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _libvirtd
+from filelock import FileLock
+
+from . import _launch, _libvirtd
 from ._channel import Channel, RequestRefused, run_captured, spawn
 from .base import Host
-from ..errors import DaemonFailed, DeadlineExceeded, EngineError, LabError
+from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -26,10 +29,12 @@ class NamespaceHost(Host):
     def start(cls, lab: Lab, name: str) -> NamespaceHost:
         """Have the lab's first process make the host, unless it is there already."""
         folder, sockets = lab.folder / "hosts" / name, lab.sockets / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sockets.mkdir(mode=0o700, exist_ok=True)
-        _libvirtd.write_accounts(folder)
-        with lab.channel() as channel:
+        with lab.channel() as channel, FileLock(lab.folder / "hosts.lock", timeout=60):
+            if _has_ended(channel, name, sockets):
+                _clear(lab, name)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sockets.mkdir(mode=0o700, exist_ok=True)
+            _libvirtd.write_accounts(folder)
             answer = channel.request(
                 "host", name=name, run_dir=str(sockets), state_dir=str(folder),
                 folders=_libvirtd.folders(folder), keep=[str(path) for path in lab.kept_folders()],
@@ -68,19 +73,15 @@ class NamespaceHost(Host):
         return code, out, err
 
     @contextmanager
-    def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> Iterator[None]:
+    def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> Iterator[Callable[[], object]]:
         with self._channel() as channel:
             try:
                 channel.request("begin", folder=str(folder), undo=[list(step) for step in undo])
             except RequestRefused as error:
-                if folder.exists():
+                if error.kind == "FileExistsError":
                     raise FileExistsError(str(folder)) from error
                 raise
-            try:
-                yield
-            finally:
-                # Alive, so the caller takes back itself what is to be taken back.
-                channel.request("commit")
+            yield lambda: channel.request("commit")
 
     def start_libvirt(self) -> Path:
         directory = self.sockets / "libvirt"
@@ -125,3 +126,27 @@ class NamespaceHost(Host):
     def close(self) -> None:
         _libvirtd.keep_capabilities(self.folder)
         super().close()
+
+
+def _has_ended(lab: Channel, name: str, sockets: Path, timeout_s: float = 10) -> bool:
+    """Whether the lab had a host `name` that is no more; waits for one that is about to end."""
+    deadline = time.monotonic() + timeout_s
+    while (known := lab.request("info")["hosts"].get(name)) and known["exit"] is None:
+        with contextlib.suppress(LabError):
+            Channel(sockets / "ctl", f"host {name}").close()
+            return False
+        if time.monotonic() > deadline:
+            raise Busy(f"what ran on host {name} does not end", hint="try again, or end the lab")
+        time.sleep(0.005)
+    return known is not None
+
+
+def _clear(lab: Lab, name: str) -> None:
+    """Remove what a host that ended has left: its files, its machines and their addresses."""
+    for note in lab.folder.glob("machines/*/host"):
+        if note.read_text() == name:
+            for network in lab.networks:
+                network.release(note.parent.name)
+            _launch.remove_tree(note.parent)
+    for folder in (lab.folder / "hosts" / name, lab.sockets / name):
+        _launch.remove_tree(folder)

@@ -106,8 +106,8 @@ def state_of(domain: libvirt.virDomain) -> State:
     return _STATES.get(domain.state()[0], State.UNKNOWN)
 
 
-def follow(connection: libvirt.virConnect, told: Callable[[str, State], None]) -> None:
-    """Have `told(name, state)` called, from libvirt's thread, when a domain changes."""
+def follow(connection: libvirt.virConnect, told: Callable[[str, State], None], lost: Callable[[], None]) -> None:
+    """Have `told(name, state)` called, from libvirt's thread, when a domain changes, and `lost()` at the end."""
 
     def on_event(_connection: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
         state = _AFTER_EVENT.get(event)
@@ -117,3 +117,4 @@ def follow(connection: libvirt.virConnect, told: Callable[[str, State], None]) -
             told(domain.name(), state)
 
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_event, None)
+    connection.registerCloseCallback(lambda _connection, _reason, _opaque: lost(), None)

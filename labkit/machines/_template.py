@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<16s5I56s")
 _MAGIC = b"LibvirtQemudSave"
 _FORMAT = "2"
+_PREFIX = "template_"  # no machine's name has an underscore
+
+
+def is_template(name: str) -> bool:
+    """Whether a domain is a template in the making."""
+    return name.startswith(_PREFIX)
 
 
 class Template:
@@ -103,7 +109,7 @@ class Template:
         """Boot, wait for the agent, save; the disk's and the overlay's backing files are final."""
         disk = workshop / "disk.qcow2"
         self._host.kvm.make_overlay(disk, self._base, "raw", self._kind.spec.disk_bytes)
-        name = f"template-{self.key[:12]}"
+        name = f"{_PREFIX}{self.key}"
         kind = replace(self._kind, spec=replace(self._kind.spec, name=name), disk=disk, console_log=workshop / "log")
         connection = self._host.kvm.connection()
         with spoken(self._host.name, name):

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import libvirt
 
+from .._paths import disk_room
 from .._values import check_name, format_size, parse_size
-from ..errors import InvalidValue, LabError, NameInUse, NotFound
+from ..errors import InvalidValue, LabError, LabGone, NameInUse, NotFound
+from ..hosts._launch import remove_tree
 from ..hosts.acceleration import Acceleration, acceleration
 from ..networks._libvirt_network import LibvirtNetwork
 from ..storage.images import Image
@@ -25,7 +27,7 @@ from . import _libvirt
 from ._domain import MOST_VCPUS, Domain, read_spec
 from ._kvm_machine import KvmMachine
 from ._libvirt import spoken
-from ._template import Template
+from ._template import Template, is_template
 from .base import MachineSpec, State, machine_folder
 
 if TYPE_CHECKING:
@@ -66,13 +68,20 @@ class KvmEngine:
             if failure := self.host.why_libvirt_failed():
                 raise failure from error
             raise _libvirt.translate(error, self.host.name, "") from error
-        _libvirt.follow(connection, self._told)
+        _libvirt.follow(connection, self._told, self._lost)
+        for domain in connection.listAllDomains():
+            self._told(domain.name(), _libvirt.state_of(domain))
         return connection
 
     def _told(self, name: str, state: State) -> None:
         """libvirt says that a domain changed (in libvirt's thread)."""
         if machine := self._machines.get(name):
             machine.told(state)
+
+    def _lost(self) -> None:
+        """The connection has ended (in libvirt's thread): nothing is known until there is another."""
+        for machine in list(self._machines.values()):
+            machine.told(State.UNKNOWN)
 
     def close(self) -> None:
         """Drop the connection; the machines go on."""
@@ -152,7 +161,7 @@ class KvmEngine:
         if len(set(names)) != len(names):
             raise InvalidValue("a network is given twice", hint="name each network once")
         for network in names:
-            self.host.lab.networks[network].ensure_on(self.host)
+            self.host.lab.networks[network]
         return names
 
     def _check_room(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
@@ -176,16 +185,20 @@ class KvmEngine:
         virsh = ["virsh", "-q", "-c", uri]
         steps = [
             [*virsh, "destroy", spec.name], [*virsh, "undefine", spec.name], ["rm", "-rf", "--", str(folder)],
+            [*virsh, "destroy", spec.name],  # what libvirt was still about to start
         ]  # fmt: skip
         made: list[str] = []
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         try:
-            with self.host.reserve_folder(folder, steps):
+            with self.host.reserve_folder(folder, steps) as commit:
                 try:
                     yield made
                 except BaseException:
                     self.forget(spec.name, made)
+                    with contextlib.suppress(LabError):  # the host may have ended
+                        commit()
                     raise
+                commit()
         except FileExistsError as error:
             raise NameInUse(
                 f"there is a machine {spec.name} already", host=self.host.name,
@@ -201,18 +214,30 @@ class KvmEngine:
         self, spec: MachineSpec, image: Image, networks: list[str], boot: Callable[[Domain], None], deadline: float
     ) -> KvmMachine:  # fmt: skip
         """Reserve, boot, tell the guest who it is; all or nothing."""
-        with self._reserved(spec) as made:
-            for network in networks:
-                made.append(network)
-                card = self.host.lab.networks[network].reserve(spec.name)
-                spec = replace(spec, interfaces=(*spec.interfaces, card))
+        with self._ending_in_words(), self._reserved(spec) as made:
+            for name in networks:
+                made.append(name)
+                network = self.host.lab.networks[name]
+                network.ensure_on(self.host)
+                spec = replace(spec, interfaces=(*spec.interfaces, network.reserve(spec.name)))
             machine = self._machines[spec.name] = KvmMachine(self, spec)
             with self._announced(spec), spoken(self.host.name, spec.name):
                 boot(self._domain(spec, image))
                 machine.become(deadline)
             machine.refresh()
-        self.host.lab.journal("machine", machine=spec.name, host=self.host.name, engine="kvm")
+            self.host.lab.journal("machine", machine=spec.name, host=self.host.name, engine="kvm")
         return machine
+
+    @contextlib.contextmanager
+    def _ending_in_words(self) -> Iterator[None]:
+        """Turn what the system says when the disk is full or the lab has ended into errors of labkit."""
+        try:
+            with disk_room(self.host.lab.folder):
+                yield
+        except OSError as error:
+            if isinstance(error, LabError) or self.host.is_alive:
+                raise
+            raise LabGone(f"the host ended while a machine was made: {error}", host=self.host.name) from error
 
     @contextlib.contextmanager
     def _announced(self, spec: MachineSpec) -> Iterator[None]:
@@ -264,10 +289,9 @@ class KvmEngine:
                 domain.destroy()
             domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
         for network in networks:
-            with contextlib.suppress(LabError):
+            with contextlib.suppress(LabError, OSError):  # what is not released here is taken back when it is stale
                 self.host.lab.networks[network].release(name)
-        with contextlib.suppress(LabError):
-            self.host.run(["rm", "-rf", "--", str(machine_folder(self.host, name))])
+        remove_tree(machine_folder(self.host, name))
 
     def __getitem__(self, name: str) -> KvmMachine:
         check_name(name, "name of a machine")
@@ -298,14 +322,14 @@ class KvmEngine:
                 with contextlib.suppress(libvirt.libvirtError):  # one may go in between
                     if spec := read_spec(domain.XMLDesc()):
                         found.append(self._known(spec, domain))
-        return sorted((machine for machine in found if not machine.name.startswith("template-")), key=lambda machine: machine.name)  # fmt: skip # noqa: E501
+        return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)
 
     # Networks
 
     def network(self, name: str) -> LibvirtNetwork:
         """libvirt's network `name`."""
         with spoken(self.host.name):
-            return LibvirtNetwork(self.connection().networkLookupByName(name))
+            return LibvirtNetwork(self.connection().networkLookupByName(name), self.host.name)
 
     def has_network(self, name: str) -> bool:
         """Whether libvirt has the network, and it is up."""

@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element, tostring
+import contextlib
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import libvirt
 
+from ..machines._libvirt import spoken
+
 _DHCP = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
 _DNS = libvirt.VIR_NETWORK_SECTION_DNS_HOST
-_LIVE = libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
+_ADD = libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST
+_DELETE = libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE
 
 
 class LibvirtNetwork:
     """What a lab network needs of libvirt's."""
 
-    def __init__(self, network: libvirt.virNetwork) -> None:
+    def __init__(self, network: libvirt.virNetwork, host: str) -> None:
         self._network = network
+        self._host = host
 
-    def update(self, dhcp: Element, dns: Element, *, remove: bool = False) -> None:
-        """Make DHCP and DNS know a machine, or forget it; what is stale is replaced."""
-        for section, element in ((_DHCP, dhcp), (_DNS, dns)):
-            xml = tostring(element, encoding="unicode")
-            try:
-                self._update(section, xml, remove=remove)
-            except libvirt.libvirtError:
-                if remove:
-                    continue  # it was not there
-                self._update(section, xml, remove=True)
-                self._update(section, xml, remove=False)
+    def announce(self, name: str, mac: str, address: str) -> None:
+        """Make DHCP and DNS know a machine; what they knew of its name or address is replaced."""
+        with spoken(self._host, name):
+            for section, whole, stale in (
+                (_DHCP, _dhcp(mac=mac, name=name, ip=address), [_dhcp(name=name), _dhcp(ip=address)]),
+                (_DNS, _dns([name], ip=address), [_dns([name]), _dns([], ip=address)]),
+            ):
+                try:
+                    self._update(_ADD, section, whole)
+                except libvirt.libvirtError:
+                    for part in stale:
+                        with contextlib.suppress(libvirt.libvirtError):
+                            self._update(_DELETE, section, part)
+                    self._update(_ADD, section, whole)
 
-    def _update(self, section: int, xml: str, *, remove: bool) -> None:
-        command = libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE if remove else libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST
-        self._network.update(command, section, -1, xml, _LIVE)
+    def forget(self, name: str, mac: str, address: str) -> None:
+        """Make DHCP and DNS forget a machine, if they know it."""
+        for section, whole in ((_DHCP, _dhcp(mac=mac, name=name, ip=address)), (_DNS, _dns([name], ip=address))):
+            with contextlib.suppress(libvirt.libvirtError):
+                self._update(_DELETE, section, whole)
+
+    def _update(self, command: int, section: int, element: Element) -> None:
+        xml = tostring(element, encoding="unicode")
+        self._network.update(command, section, -1, xml, libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE)
+
+
+def _dhcp(**attributes: str) -> Element:
+    return Element("host", attributes)
+
+
+def _dns(names: list[str], **attributes: str) -> Element:
+    host = Element("host", attributes)
+    for name in names:
+        SubElement(host, "hostname").text = name
+    return host

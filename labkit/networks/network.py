@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from ..machines.base import NetworkInterface
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..lab import Lab
+    from ._libvirt_network import LibvirtNetwork
 
 MODES = ("nat", "isolated")
 RANGE = ipaddress.ip_network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
@@ -81,12 +82,14 @@ class Network:
     def reserve(self, machine: str) -> NetworkInterface:
         """Allot an address and a MAC to `machine`; the same each time it is asked."""
         with self._networks.edit(self.name) as record:
+            stale = self._networks.drop_stale(record)
             lease = record.leases.get(machine) or self._allot(record)
             record.leases[machine] = lease
+        for name, old in stale.items():
+            self._forget(name, old)
         return NetworkInterface(self.name, lease["mac"], lease["address"])
 
     def _allot(self, record: _Record) -> dict[str, str]:
-        self._networks.drop_stale(record)
         taken = {lease["address"] for lease in record.leases.values()}
         network = ipaddress.ip_network(self.cidr)
         # The upper half is for guests that ask by DHCP without having been announced.
@@ -104,33 +107,34 @@ class Network:
         with self._networks.edit(self.name) as record:
             lease = record.leases.pop(machine, None)
         if lease:
-            with contextlib.suppress(LabError):
-                self._announce(machine, lease, remove=True)
+            self._forget(machine, lease)
 
     def announce(self, machine: str, interface: NetworkInterface) -> None:
         """Tell DHCP and DNS the machine's name, MAC and address."""
-        self._announce(machine, {"mac": interface.mac, "address": interface.address})
+        self._at_home().announce(machine, interface.mac, interface.address)
 
-    def _announce(self, machine: str, lease: dict[str, str], *, remove: bool = False) -> None:
-        network = self._libvirt_network(self._networks.lab[self.home])
-        dhcp = Element("host", mac=lease["mac"], name=machine, ip=lease["address"])
-        dns = Element("host", ip=lease["address"])
-        SubElement(dns, "hostname").text = machine
-        network.update(dhcp, dns, remove=remove)
+    def _forget(self, machine: str, lease: dict[str, str]) -> None:
+        with contextlib.suppress(LabError):  # without its home the network has no DHCP and DNS
+            self._at_home().forget(machine, lease["mac"], lease["address"])
 
-    def _libvirt_network(self, host: Host) -> Any:
-        return host.kvm.network(self.name)
+    def _at_home(self) -> LibvirtNetwork:
+        return self._networks.lab[self.home].kvm.network(self.name)
 
     def ensure_on(self, host: Host) -> None:
         """Make the network exist on `host`, joined to where it exists already."""
         with self._networks.edit(self.name) as record:
-            if host.name in record.hosts and host.kvm.has_network(self.name):
+            exists = host.kvm.has_network(self.name)
+            if exists and host.name in record.hosts:
                 return
-            host.kvm.define_network(tostring(self._element(at_home=host.name == self.home), encoding="unicode"))
-            record.hosts = [name for name in record.hosts if name != host.name]
-            if record.hosts:
-                self._join(host, record.hosts)
-            record.hosts.append(host.name)
+            at_home = host.name == self.home
+            if not exists:
+                host.kvm.define_network(tostring(self._element(at_home=at_home), encoding="unicode"))
+            others = [name for name in record.hosts if name != host.name]
+            self._join(host, self._networks.living(others))
+            record.hosts = [*others, host.name]
+            if at_home:  # made again, it has to hear of those that are elsewhere
+                for machine, lease in record.leases.items():
+                    self._at_home().announce(machine, lease["mac"], lease["address"])
 
     def _element(self, *, at_home: bool) -> Element:
         root = Element("network")
@@ -147,11 +151,11 @@ class Network:
         SubElement(SubElement(address, "dhcp"), "range", start=str(network[half]), end=str(network[-2]))
         return root
 
-    def _join(self, host: Host, others: list[str]) -> None:
+    def _join(self, host: Host, others: list[Host]) -> None:
         """Connect the bridges of `host` and of `others` by VXLAN over the backbone."""
-        for one in [host, *(self._networks.lab[name] for name in others)]:
-            peers = [self._networks.lab[name] for name in {host.name, *others} - {one.name}]
-            self._tunnel(one, peers)
+        if others:
+            for one in [host, *others]:
+                self._tunnel(one, [other for other in [host, *others] if other is not one])
 
     def _tunnel(self, host: Host, peers: list[Host]) -> None:
         link = f"vx{self._number}"
@@ -236,10 +240,9 @@ class Networks:
             self.drop_stale(record)
             if record.leases:
                 raise Busy(f"the network {name} has machines: {', '.join(record.leases)}", hint="destroy them first")
-            for host in record.hosts:
-                if host in self.lab.hosts:
-                    self.lab[host].kvm.remove_network(name)
-                    self.lab[host].run(["ip", "link", "del", f"vx{record.number}"])
+            for host in self.living(record.hosts):
+                host.kvm.remove_network(name)
+                host.run(["ip", "link", "del", f"vx{record.number}"])
         self._path(name).unlink()
         self.lab.journal("network removed", network=name)
 
@@ -252,10 +255,21 @@ class Networks:
     def __contains__(self, name: object) -> bool:
         return name in self._names()
 
-    def drop_stale(self, record: _Record) -> None:
-        """Forget what was allotted to machines that are gone."""
+    def restore_on(self, host: Host) -> None:
+        """Make the networks that `host` was on exist again, after it was made again."""
+        for name in self._names():
+            if host.name in self._read(name).hosts:
+                self[name].ensure_on(host)
+
+    def living(self, names: Iterable[str]) -> list[Host]:
+        """Those of the hosts that live."""
+        hosts = self.lab.hosts
+        return [hosts[name] for name in names if name in hosts and hosts[name].is_alive]
+
+    def drop_stale(self, record: _Record) -> dict[str, dict[str, str]]:
+        """Take back, and return, what was allotted to machines that are gone."""
         machines = self.lab.folder / "machines"
-        record.leases = {name: lease for name, lease in record.leases.items() if (machines / name).is_dir()}
+        return {name: record.leases.pop(name) for name in list(record.leases) if not (machines / name).is_dir()}
 
     # The records
 

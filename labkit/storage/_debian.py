@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from ..errors import ImageBuildFailed, LabError, NotEnoughDisk, PackageMissing
 _KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _DEADLINE_S = 1200.0
 _LINES_KEPT = 12
+_OF_THE_MACHINE = re.compile(r'Acquire::https?::(Proxy|Proxy-Auto-Detect|CaInfo|CaPath)(::\S+)? ".+";')
 _NO_ROOM = ("No space left on device", "You don't have enough free space")
 # What mmdebstrap says, what is shown, and which part of the build is done by then.
 _PHASES = {
@@ -64,9 +66,8 @@ def unpack(suite: str, packages: Sequence[str], target: Path, temporary: Path, l
     # Packages are only unpacked, so an ordinary user needs no other user's ids for it.
     mode = "root" if os.geteuid() == 0 else "chrootless"
     argv = ["mmdebstrap", f"--mode={mode}", "--variant=extract", "--architectures=amd64",
-            "--format=directory", '--aptopt=APT::Install-Recommends "false"',
-            '--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "3"',
-            f"--include={','.join(packages)}", suite, str(target)]  # fmt: skip
+            "--format=directory", f"--aptopt={_settings(temporary)}", f"--include={','.join(packages)}",
+            suite, str(target)]  # fmt: skip
     if setpriv := shutil.which("setpriv"):
         argv = [setpriv, "--pdeathsig", "TERM", *argv]
     process = subprocess.Popen(
@@ -79,15 +80,28 @@ def unpack(suite: str, packages: Sequence[str], target: Path, temporary: Path, l
         raise _failure(said, process.returncode, target)
 
 
+def _settings(folder: Path) -> Path:
+    """Write apt's settings for the build: labkit's, and the machine's proxies and certificates.
+
+    mmdebstrap does not look at the machine's own. In a file, for a proxy's address may hold a password.
+    """
+    lines = ['APT::Install-Recommends "false";', 'Acquire::Languages "none";', 'Acquire::Retries "3";']
+    if apt_config := shutil.which("apt-config"):
+        done = subprocess.run([apt_config, "dump"], capture_output=True, text=True, timeout=60, check=False)
+        lines += [line for line in done.stdout.splitlines() if _OF_THE_MACHINE.fullmatch(line)]
+    path = folder / "apt.conf"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 def _follow(process: subprocess.Popen[str], task: Task) -> deque[str]:
     """Show what mmdebstrap is at until it ends; end it if labkit is interrupted or it takes for ever."""
     said: deque[str] = deque(maxlen=_LINES_KEPT)
     watch = threading.Timer(_DEADLINE_S, _end, [process])
     watch.daemon = True
     watch.start()
-    assert process.stdout is not None
     try:
-        for line in process.stdout:
+        for line in process.stdout or ():
             said.append(line.rstrip())
             for words, (phase, fraction) in _PHASES.items():
                 if line.startswith(words):
@@ -97,7 +111,8 @@ def _follow(process: subprocess.Popen[str], task: Task) -> deque[str]:
         watch.cancel()
         if process.poll() is None:
             _end(process)
-        process.stdout.close()
+        if process.stdout:
+            process.stdout.close()
     return said
 
 

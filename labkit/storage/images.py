@@ -152,8 +152,7 @@ def build(name: str = "small", *, force: bool = False) -> Image:
     with _lock(name):
         if force or find(name) is None:
             _build(name)
-        image = find(name)
-        assert image is not None
+        image = _load(name)
         image.check()
         return image
 
@@ -168,9 +167,11 @@ def find(name: str) -> Image | None:
     ImageDamaged
         If its list of files cannot be read.
     """
+    return _load(name) if _folder(name).is_dir() else None
+
+
+def _load(name: str) -> Image:
     folder = _folder(name)
-    if not folder.is_dir():
-        return None
     manifest = _manifest.read(folder)
     roles = {role: folder / file for role, file in manifest["roles"].items()}
     return Image(name=name, digest=manifest["digest"], folder=folder, cmdline=manifest["cmdline"], **roles)

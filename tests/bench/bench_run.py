@@ -29,13 +29,7 @@ notebook = nbformat.read(sys.argv[1], 4)
 NotebookClient(notebook, kernel_name="python3").execute()
 nbformat.write(notebook, sys.argv[2])
 """
-_LABKIT = """
-import argparse, sys
-from labkit.course import _command
-parser = argparse.ArgumentParser()
-_command.add_arguments(parser)
-sys.exit(_command.execute(parser.parse_args()))
-"""
+_LABKIT = "import sys; from labkit.cli import main; sys.exit(main(['run', *sys.argv[1:]]))"
 _CELLS = 100
 
 

@@ -44,7 +44,7 @@ def test_done_exercise_says_so(headless: None, capsys: pytest.CaptureFixture[str
 
 def test_headless_run_fails_with_all_that_is_missing(headless: None) -> None:
     """Every condition is evaluated, and the error says each that is not true."""
-    with pytest.raises(ExerciseNotDone) as caught, exercise("Much") as check:
+    with pytest.raises(ExerciseNotDone) as caught, exercise("Much") as check:  # noqa: PT012
         assert not check(False, "the first is missing", hint="try harder")
         check(True, "the second is missing")
         check(lambda: None, "the third is missing")
@@ -85,7 +85,7 @@ def test_error_of_labkit_counts_as_missing(headless: None) -> None:
     def asks() -> bool:
         raise EngineError("the machine does not answer", hint="start it")
 
-    with pytest.raises(ExerciseNotDone) as caught, exercise("It answers") as check:
+    with pytest.raises(ExerciseNotDone) as caught, exercise("It answers") as check:  # noqa: PT012
         check(asks, "no answer")
         check(lambda: undefined.state, "it has no state")  # type: ignore[name-defined]  # noqa: F821
         check(lambda: "".state, "it is no machine")  # type: ignore[attr-defined]

@@ -351,6 +351,14 @@ def test_lab_left_behind_fails_a_passing_notebook(no_labs: list[str]) -> None:
     assert "demo" in result.problem and "demo" in str(Summary((result,), 1.0))
 
 
+def test_lab_of_a_failing_notebook_is_told(no_labs: list[str]) -> None:
+    """What a failing notebook left is listed, and the failing cell stays the reason."""
+    no_labs.append("demo")
+    (result,) = run_notebooks([NOTEBOOKS / "failing.ipynb"]).results
+    assert result.ended_labs == ("demo",) and not result.problem
+    assert "ended after it: demo" in str(Summary((result,), 1.0))
+
+
 def test_lab_that_cannot_be_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error while ending labs becomes part of the result."""
 
@@ -367,9 +375,9 @@ def hanging_command(folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
     copies = [Path(shutil.copy(NOTEBOOKS / "hanging.ipynb", folder / f"h{n}.ipynb")) for n in "ab"]
     for copy in copies:
         copy.write_text(copy.read_text().replace("/dev/null", str(copy.with_suffix(".pids"))))
+    options = ["-j", "2", "--output", str(folder / "out"), "--timeout", "300"]
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *map(str, copies), str(NOTEBOOKS / "bare.ipynb")]
-        + ["-j", "2", "--output", str(folder / "out"), "--timeout", "300"],
+        [sys.executable, "-c", COMMAND, *options, *map(str, copies), str(NOTEBOOKS / "bare.ipynb")],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -1,0 +1,132 @@
+"""The notebook's kernel is killed in the middle of `create`, at every step of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from _world import guests_of, until
+
+from labkit import Lab, _paths
+from labkit.hosts.base import Host
+from labkit.machines.base import State
+from labkit.testing import settle, take_stock
+
+pytestmark = [pytest.mark.core, pytest.mark.xdist_group("client killed")]
+
+# Kills itself when it comes to the function WHERE: before, after, or so many ms after its start.
+VICTIM = """
+import importlib, os, signal, sys, threading
+from labkit import Lab
+
+lab, where, when, kind = sys.argv[1:]
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+module, _, path = where.partition(":")
+owner = importlib.import_module(module)
+*parents, name = path.split(".")
+for parent in parents:
+    owner = getattr(owner, parent)
+real = getattr(owner, name)
+
+def dying(*arguments, **words):
+    if where.endswith("Channel.request") and arguments[1] != "begin":
+        return real(*arguments, **words)
+    if when == "before":
+        die()
+    if when.isdigit():
+        threading.Timer(int(when) / 1000, die).start()
+    result = real(*arguments, **words)
+    if when == "after":
+        die()
+    return result
+
+setattr(owner, name, dying)
+Lab.attach(lab)["alpha"].kvm.create("victim", networks=["lan"], instant=kind == "instant")
+"""
+
+Victim = Callable[..., subprocess.Popen[str]]
+INSTANT = [
+    ("labkit.hosts._channel:Channel.request", "before"),
+    ("labkit.hosts._channel:Channel.request", "after"),
+    ("labkit.networks.network:Network.reserve", "before"),
+    ("labkit.networks.network:Network.reserve", "after"),
+    ("labkit.networks.network:Network.announce", "after"),
+    ("labkit.machines._template:Template.stamp", "after"),
+    ("libvirt:virConnect.restoreFlags", "before"),
+    ("libvirt:virConnect.restoreFlags", "2"),
+    ("libvirt:virConnect.restoreFlags", "20"),
+    ("libvirt:virConnect.restoreFlags", "100"),
+    ("libvirt:virConnect.restoreFlags", "after"),
+    ("libvirt:virConnect.defineXML", "after"),
+    ("labkit.machines._kvm_machine:KvmMachine.become", "50"),
+    ("labkit.machines._kvm_machine:KvmMachine.become", "after"),
+]
+COLD = [
+    ("labkit.machines.kvm:KvmEngine.make_overlay", "after"),
+    ("libvirt:virConnect.defineXML", "after"),
+    ("libvirt:virDomain.create", "5"),
+    ("libvirt:virDomain.create", "60"),
+    ("libvirt:virDomain.create", "after"),
+    ("labkit.machines._kvm_machine:KvmMachine.become", "500"),
+]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A lab whose host is warm, so that each victim comes quickly to where it dies."""
+    name = f"m-{secrets.token_hex(4)}"
+    before = take_stock(name)
+    with Lab(name, hosts=["alpha"]) as shared:
+        shared.networks.create("lan")
+        shared["alpha"].kvm.create("warm", networks=["lan"]).destroy()
+        yield shared
+    assert not settle(name, before)
+
+
+def nothing_of(victim: str, host: Host) -> bool:
+    connection = host.kvm.connection()
+    return (
+        not (host.lab.folder / "machines" / victim).exists()
+        and victim not in [domain.name() for domain in connection.listAllDomains()]
+        and victim not in guests_of(host)
+    )
+
+
+def check_that_nothing_is_left(lab: Lab) -> None:
+    """Nothing of the victim is there within seconds, and stays so."""
+    alpha = lab["alpha"]
+    until(lambda: nothing_of("victim", alpha), "nothing of the half-made machine is left")
+    until(lambda: not alpha.run(["pgrep", "virsh"]).ok, "the host is done with taking back")
+    assert nothing_of("victim", alpha)
+    assert alpha.machines() == []
+
+
+@pytest.mark.parametrize(("where", "when"), INSTANT)
+def test_a_half_made_instant_machine_is_taken_back(lab: Lab, python: Victim, where: str, when: str) -> None:
+    """Killed at any step, a process leaves no domain, process or file; name and address are free."""
+    assert python(VICTIM, lab.name, where, when, "instant").wait(60) == -signal.SIGKILL
+    check_that_nothing_is_left(lab)
+    # Another name takes the address, and the name another address, whatever DNS had heard of.
+    machine = lab["alpha"].kvm.create("other", networks=["lan"])
+    try:
+        assert machine.addresses == ("198.19.1.2",)
+        assert machine.run(["nslookup", "other.lab"], check=True).stdout.count("198.19.1.2") == 1
+        assert not machine.run(["nslookup", "victim.lab"]).ok
+    finally:
+        machine.destroy()
+
+
+@pytest.mark.parametrize(("where", "when"), COLD)
+def test_a_half_made_cold_machine_is_taken_back(lab: Lab, python: Victim, where: str, when: str) -> None:
+    """The same for a machine that boots, and the name can be used again."""
+    assert python(VICTIM, lab.name, where, when, "cold").wait(60) == -signal.SIGKILL
+    check_that_nothing_is_left(lab)
+    machine = lab["alpha"].kvm.create("victim", networks=["lan"])
+    assert machine.addresses == ("198.19.1.2",)
+    machine.destroy()
