@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
 from . import _launch, _libvirtd
 from ._channel import Channel, RequestRefused, run_captured, spawn
 from .base import Host
-from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
 
 if TYPE_CHECKING:
     from ..lab import Lab

@@ -6,14 +6,17 @@ Source of the protocol: https://qemu.readthedocs.io/en/latest/interop/qemu-ga-re
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import libvirt
 import libvirt_qemu
 
-from ..errors import DeadlineExceeded, EngineError, InvalidState
+from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, NotEnoughDisk
+from ._console import last_words
 from ._libvirt import translate
 
 _NOT_YET = {
@@ -39,18 +42,40 @@ class Agent:
         )
         return json.loads(answer)["return"]
 
-    def wait(self, deadline: float) -> None:
-        """Wait until the agent answers; `deadline` is on the monotonic clock."""
+    def wait(self, deadline: float, console: Path) -> None:
+        """Wait until the agent answers; if it does not, quote the console's log.
+
+        `deadline` is on the monotonic clock.
+        """
         while True:
             try:
-                self.ask("guest-ping", timeout_s=2)
+                self.ask("guest-ping", timeout_s=min(2.0, deadline - time.monotonic()))
                 return
             except libvirt.libvirtError as error:
                 if error.get_error_code() not in _NOT_YET:
-                    raise translate(error, self._host, self._machine) from error
+                    raise self._not_up(error, console) from error
             if time.monotonic() > deadline:
-                raise DeadlineExceeded("the guest agent did not answer", host=self._host, machine=self._machine)
+                raise DeadlineExceeded(
+                    f"the guest did not come up in time; its console says: {last_words(console)}",
+                    hint="give it longer with timeout_s=…", host=self._host, machine=self._machine,
+                )  # fmt: skip
             time.sleep(0.01)
+
+    def _not_up(self, error: libvirt.libvirtError, console: Path) -> LabError:
+        """Why the guest will not come up."""
+        told = translate(error, self._host, self._machine)
+        if not isinstance(told, InvalidState):
+            return told
+        with contextlib.suppress(libvirt.libvirtError):
+            if self._domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
+                return NotEnoughDisk(
+                    "the guest was stopped, for its disk could not be written to",
+                    hint="make room on the disk with the lab's state", host=self._host, machine=self._machine,
+                )  # fmt: skip
+        return InvalidState(
+            f"the guest ended before it was up; its console says: {last_words(console)}",
+            host=self._host, machine=self._machine,
+        )  # fmt: skip
 
     def run(self, argv: list[str], data: bytes, timeout_s: float) -> tuple[int, bytes, bytes]:
         """Run a command to its end: exit code (negative: signal), stdout, stderr."""
@@ -59,16 +84,16 @@ class Agent:
         if data:
             arguments["input-data"] = base64.b64encode(data).decode()
         try:
-            pid = self.ask("guest-exec", **arguments)["pid"]
+            pid = self.ask("guest-exec", timeout_s=min(10.0, timeout_s), **arguments)["pid"]
             status = self._wait_for(pid, deadline)
         except libvirt.libvirtError as error:
-            raise self._explain(error, argv) from error
+            if error.get_error_code() not in _NOT_YET or time.monotonic() < deadline:
+                raise self._explain(error, argv) from error
+            raise self._too_late(f"the guest did not answer within {timeout_s:g} s") from error
         if status is None:
-            self._kill(pid)
-            raise DeadlineExceeded(
-                f"`{argv[0]}` did not end within {timeout_s:g} s and was killed",
-                hint="give it longer with timeout_s=…", host=self._host, machine=self._machine,
-            )  # fmt: skip
+            with contextlib.suppress(libvirt.libvirtError):  # the guest may have stopped just now
+                self._kill(pid)
+            raise self._too_late(f"`{argv[0]}` did not end within {timeout_s:g} s and was killed")
         code = -status["signal"] if "signal" in status else status["exitcode"]
         out, err = (base64.b64decode(status.get(key, "")) for key in ("out-data", "err-data"))
         return code, out, err
@@ -76,13 +101,16 @@ class Agent:
     def _wait_for(self, pid: int, deadline: float) -> dict[str, Any] | None:
         pause = 0.001
         while True:
-            status: dict[str, Any] = self.ask("guest-exec-status", pid=pid)
+            status: dict[str, Any] = self.ask("guest-exec-status", min(10.0, deadline - time.monotonic()), pid=pid)
             if status["exited"]:
                 return status
             if time.monotonic() > deadline:
                 return None
             time.sleep(pause)
             pause = min(pause * 1.5, 0.05)
+
+    def _too_late(self, what: str) -> DeadlineExceeded:
+        return DeadlineExceeded(what, hint="give it longer with timeout_s=…", host=self._host, machine=self._machine)
 
     def _kill(self, pid: int) -> None:
         self.ask("guest-exec", path="/bin/kill", arg=["-9", str(pid)])

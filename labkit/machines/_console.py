@@ -108,6 +108,14 @@ def _drain(stream: libvirt.virStream) -> None:
             pass
 
 
+def last_words(log: Path, lines: int = 8) -> str:
+    """The last lines that a console's log has."""
+    with contextlib.suppress(OSError):
+        if said := clean(log.read_text(errors="replace")).splitlines()[-lines:]:
+            return "\n".join(said)
+    return "(nothing)"
+
+
 def clean(text: str) -> str:
     """`text` without terminal control codes."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))

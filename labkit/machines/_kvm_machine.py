@@ -58,6 +58,10 @@ class KvmMachine(Machine):
         """An event says that the machine changed."""
         self._state = state
 
+    @property
+    def _log(self) -> Path:
+        return self.folder / "console.log"
+
     def domain(self) -> libvirt.virDomain:
         """libvirt's domain, for what labkit has no verb for."""
         with spoken(self.host.name, self.name):
@@ -83,13 +87,7 @@ class KvmMachine(Machine):
     def become(self, deadline: float) -> None:
         """Wait for the guest's agent and tell the guest who it is."""
         agent = self._agent()
-        try:
-            agent.wait(deadline)
-        except DeadlineExceeded as error:
-            raise DeadlineExceeded(
-                f"the guest did not come up in time; its console says: {self.console().history(8)}",
-                machine=self.name, host=self.host.name, hint="give it longer with timeout_s=…",
-            ) from error  # fmt: skip
+        agent.wait(deadline, self._log)
         lines = "\n".join(self._identity()) + "\n"
         code, out, err = agent.run([_IDENTITY], lines.encode(), max(5.0, deadline - time.monotonic()))
         if code != 0:
@@ -106,7 +104,7 @@ class KvmMachine(Machine):
             machine_id.write_text(uuid.uuid4().hex)
         # The time first: it is read at once, the rest takes the guest a while.
         lines = [f"time {time.time():.9f}", f"seed {secrets.token_hex(32)}", f"name {self.name}"]
-        lines += [f"machine-id {machine_id.read_text()}", f"ssh-key {base64.b64encode(key.read_bytes()).decode()}", "grow"]
+        lines += [f"uuid {self.domain().UUIDString()}", f"machine-id {machine_id.read_text()}", f"ssh-key {base64.b64encode(key.read_bytes()).decode()}", "grow"]
         for number, card in enumerate(self.spec.interfaces):
             network = self.host.lab.networks[card.network]
             words = [f"{card.address}/{network.prefix_length}", network.gateway, network.gateway]
@@ -183,7 +181,7 @@ class KvmMachine(Machine):
         return done.check() if check else done
 
     def console(self) -> Console:
-        return Console(self.domain(), self.folder / "console.log", self.name, self.host.name)
+        return Console(self.domain(), self._log, self.name, self.host.name)
 
     def stats(self) -> Sample:
         with spoken(self.host.name, self.name):

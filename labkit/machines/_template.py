@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -22,10 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import libvirt
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from .._paths import cache_home
+from .._paths import cache_home, disk_room
 from .._progress import progress
+from ..errors import DeadlineExceeded, ImageDamaged
 from ._agent import Agent
 from ._domain import Domain, rename
 from ._libvirt import spoken
@@ -58,9 +60,8 @@ class Template:
         )
         self._kind = replace(domain, plugged=False, spec=replace(domain.spec, name="template", interfaces=cards))
         self.key = self._key()
-        self.folder = cache_home() / "templates" / self.key
-        self.memory = self.folder / "memory.save"
-        self.overlay = self.folder / "overlay.qcow2"
+        self._home = cache_home() / "templates"
+        self.folder = self._home / f"{self.key}.0"
 
     def _key(self) -> str:
         """A hash of everything that the memory image depends on."""
@@ -73,18 +74,49 @@ class Template:
         ]  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
+    @property
+    def overlay(self) -> Path:
+        """An empty qcow2 file on the disk as it was when the memory was saved."""
+        return self.folder / "overlay.qcow2"
+
     def ensure(self, deadline: float) -> None:
         """Have the template exist and fit together; one process makes it, others wait."""
-        if self._fits():
+        if self._is_there():
             return
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder.with_suffix(".lock"), timeout=max(1.0, deadline - time.monotonic())):
-            if not self._fits():
-                shutil.rmtree(self.folder, ignore_errors=True)
-                with progress("instant machines"), self._workshop() as workshop:
-                    self._make(workshop, deadline)
-                    self._note(workshop)
-                    os.replace(workshop, self.folder)
+        self._home.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._lock(self.key, max(1.0, deadline - time.monotonic())), disk_room(self._home):
+                if not self._is_there():
+                    self._prepare(deadline)
+        except Timeout as error:
+            raise DeadlineExceeded(
+                "somebody else has been preparing instant machines for too long",
+                hint="give it longer with timeout_s=…, or instant=False", host=self._host.name,
+            ) from error  # fmt: skip
+
+    def _is_there(self) -> bool:
+        """Turn to the first folder of this kind that is not damaged; whether it has been made yet.
+
+        A damaged one stays where it is: machines stand on its disk.
+        """
+        numbers = itertools.count()
+        while True:
+            self.folder = self._home / f"{self.key}.{next(numbers)}"
+            if not self.folder.exists():
+                return False
+            if self._fits():
+                return True
+
+    def _prepare(self, deadline: float) -> None:
+        with progress("instant machines") as task, self._workshop() as workshop:
+            if not self.folder.name.endswith(".0"):
+                task.phase("what was prepared is damaged, and is made anew")
+            self._make(workshop, deadline)
+            self._note(workshop)
+            os.replace(workshop, self.folder)
+
+    def _lock(self, key: str, timeout_s: float) -> FileLock:
+        return FileLock(self._home / f"{key}.lock", timeout=timeout_s)
 
     def _fits(self) -> bool:
         """Whether all parts are there and are those that were noted when it was made."""
@@ -100,9 +132,11 @@ class Template:
     @contextlib.contextmanager
     def _workshop(self) -> Iterator[Path]:
         """A temporary folder; those of makers that died are removed (this one holds the lock)."""
-        for stale in self.folder.parent.glob(f".{self.key}-*"):
-            shutil.rmtree(stale, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.key}-", ignore_cleanup_errors=True) as name:  # fmt: skip # noqa: E501
+        for stale in self._home.glob(".*-*"):
+            key = stale.name[1:].partition("-")[0]
+            with contextlib.suppress(Timeout), contextlib.nullcontext() if key == self.key else self._lock(key, 0):
+                shutil.rmtree(stale, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=self._home, prefix=f".{self.key}-", ignore_cleanup_errors=True) as name:  # fmt: skip # noqa: E501
             yield Path(name)
 
     def _make(self, workshop: Path, deadline: float) -> None:
@@ -118,7 +152,7 @@ class Template:
             domain = connection.createXML(kind.xml(), libvirt.VIR_DOMAIN_START_AUTODESTROY)
             try:
                 agent = Agent(domain, self._host.name, name)
-                agent.wait(deadline)
+                agent.wait(deadline, kind.console_log)
                 agent.run(["/bin/sync"], b"", 20)
                 _squeeze(domain, agent)
                 domain.save(str(workshop / "memory.save"))
@@ -134,11 +168,12 @@ class Template:
 
     def stamp(self, domain: Domain, target: Path) -> None:
         """Write to `target` the memory image under the identity of `domain`."""
-        with self.memory.open("rb") as source, target.open("wb") as copy:
+        memory = self.folder / "memory.save"
+        with memory.open("rb") as source, target.open("wb") as copy:
             fields = list(_HEADER.unpack(source.read(_HEADER.size)))
             magic, _version, length, _running, _compressed, cookie_offset = fields[:6]
             if magic != _MAGIC:
-                raise ValueError(f"{self.memory} is not a memory image of libvirt")
+                raise ImageDamaged(f"{memory} is not a memory image of libvirt", hint=f"remove {self.folder}")
             data = source.read(length)
             xml, cookie = (data[:cookie_offset], data[cookie_offset:]) if cookie_offset else (data, b"")
             new = rename(xml.rstrip(b"\0").decode(), domain).encode() + b"\0"

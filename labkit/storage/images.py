@@ -10,6 +10,7 @@ With the first, ``/usr/sbin/labkit-identity`` reads who it is on its standard in
 
     name web
     machine-id 0123456789abcdef0123456789abcdef
+    uuid UUID                          the machine's: it keeps name and network over its own reboots
     seed HEX                           random bytes, at least 32
     time EPOCH.NANOSECONDS
     nic N MAC ADDRESS/PREFIX|dhcp [GATEWAY|-] [DNS|-]

@@ -13,6 +13,7 @@ from labkit.errors import (
     EngineError,
     InvalidState,
     InvalidValue,
+    LabError,
     NameInUse,
     NotFound,
     NotSupported,
@@ -188,6 +189,20 @@ def test_kill_switches_off(machine: Machine) -> None:
     assert machine.refresh() is State.STOPPED
     machine.start()
     assert machine.run(["true"]).ok
+
+
+def test_a_reboot_from_inside_keeps_name_and_network(machine: Machine) -> None:
+    """A guest that reboots by itself comes back with its name and address, without being told again."""
+    machine.run(["sh", "-c", "sync; touch /run/before; (sleep 0.3; reboot -f) >/dev/null 2>&1 &"], check=True)
+
+    def is_back() -> bool:
+        try:
+            told = machine.run(["sh", "-c", "ls /run/before; hostname; ip -4 addr"], timeout_s=10).stdout
+        except LabError:
+            return False
+        return "before" not in told and machine.name in told and machine.addresses[0] in told
+
+    wait_until(is_back, timeout_s=60)
 
 
 def test_clone_has_the_disk_and_an_identity_of_its_own(machine: Machine) -> None:

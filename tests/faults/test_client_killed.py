@@ -130,3 +130,51 @@ def test_a_half_made_cold_machine_is_taken_back(lab: Lab, python: Victim, where:
     machine = lab["alpha"].kvm.create("victim", networks=["lan"])
     assert machine.addresses == ("198.19.1.2",)
     machine.destroy()
+
+
+# ── While the memory image is prepared ────────────────────────────────────────────────────────
+
+TEMPLATE = "labkit.machines._template:"
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test alone, with the user's images and without templates."""
+    shared, cache = _paths.cache_home(), tmp_path / "cache"
+    cache.mkdir(mode=0o700)
+    (cache / "images").symlink_to(shared / "images")
+    for name in ("acceleration.json", "libvirt-capabilities"):
+        (cache / name).symlink_to(shared / name)
+    monkeypatch.setenv("LABKIT_CACHE", str(cache))
+    return cache
+
+
+def templates_in(cache: Path) -> list[str]:
+    """The folders of templates and of their makers."""
+    return sorted(path.name for path in (cache / "templates").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize(
+    ("where", "when"),
+    [
+        pytest.param("libvirt:virConnect.createXML", "40", marks=pytest.mark.slow),
+        pytest.param(f"{TEMPLATE}Agent.wait", "300", marks=pytest.mark.slow),
+        ("libvirt:virDomain.save", "100"),
+        pytest.param("libvirt:virDomain.save", "after", marks=pytest.mark.slow),
+        pytest.param(f"{TEMPLATE}Template._note", "after", marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_maker_of_a_template_spoils_nothing(
+    lab_name: str, own_cache: Path, python: Victim, where: str, when: str
+) -> None:
+    """Killed while the memory image is prepared, a process leaves none; the next one makes it whole."""
+    with Lab(lab_name) as lab:
+        lab.networks.create("lan")
+        assert python(VICTIM, lab.name, where, when, "instant").wait(60) == -signal.SIGKILL
+        check_that_nothing_is_left(lab)
+        until(lambda: not guests_of(lab["alpha"]), "the template's own guest has ended")
+        assert not [name for name in templates_in(own_cache) if not name.startswith(".")]
+        machine = lab["alpha"].kvm.create("victim", networks=["lan"])
+        assert machine.run(["hostname"]).stdout == "victim\n"
+        [made] = templates_in(own_cache)
+        assert made.endswith(".0")
