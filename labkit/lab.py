@@ -50,6 +50,7 @@ class Lab:
     """
 
     def __init__(self, name: str, hosts: Sequence[str] = ("alpha",), *, lease: float | str = "8 h") -> None:
+        check_name(name, "name of a lab")
         self._prepare(name, hosts, lease)
         with _opening():
             if _launch.is_alive(name):
@@ -65,6 +66,7 @@ class Lab:
 
         Parameters are those of `Lab`. Hosts that the lab does not have yet are added.
         """
+        check_name(name, "name of a lab")
         lab = cls.__new__(cls)
         lab._prepare(name, hosts or (), lease)
         with _opening():
@@ -77,6 +79,8 @@ class Lab:
     @classmethod
     def attach(cls, name: str) -> Self:
         """Find the running lab `name`; `NotFound` if there is none."""
+        if name not in _launch.names():
+            check_name(name, "name of a lab")
         lab = cls.__new__(cls)
         lab._prepare(name, (), "8 h")
         if not _launch.is_alive(name):
@@ -87,7 +91,7 @@ class Lab:
     # How a lab comes to be
 
     def _prepare(self, name: str, hosts: Sequence[str], lease: float | str) -> None:
-        self.name = check_name(name, "name of a lab")
+        self.name = name
         for host in hosts:
             check_name(host, "name of a host")
         parse_duration(lease, "lease")
@@ -302,8 +306,8 @@ def _info(name: str) -> LabInfo:
 
 def end_lab(name: str) -> None:
     """End the lab `name`, or clear what a killed one left; `NotFound` if there is neither."""
-    check_name(name, "name of a lab")
-    if name not in _launch.names():
+    if _launch.key(name) not in _launch.names():
+        check_name(name, "name of a lab")
         raise NotFound(f"there is no lab {name}", hint="`labkit ps` lists the labs there are")
     _launch.end(name)
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from . import _paths
+from .hosts import _launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Stock:
 
 def take_stock(lab: str) -> Stock:
     """What there is now of the lab named `lab` of this user."""
-    folders = [_paths.state_home() / "labs" / lab, _paths.runtime_home() / lab]
-    return Stock(_processes(folders), _links(), _mounts(), _cgroups(lab), _files(folders))
+    folders = [_launch.folder(lab), _launch.sockets(lab)]
+    return Stock(_processes(folders), _links(), _mounts(), _cgroups(_launch.key(lab)), _files(folders))
 
 
 def settle(lab: str, before: Stock, timeout_s: float = 10) -> dict[str, list[str]]:

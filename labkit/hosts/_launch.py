@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -24,14 +25,24 @@ _START_S = 30
 _AS_USER = ["--user", "--map-root-user", "--map-auto"]
 
 
+def key(name: str) -> str:
+    """The name of lab `name` among all labs of this user.
+
+    A headless run has labs of its own: it must neither find nor end what somebody has open in
+    JupyterLab under the same name.
+    """
+    run = os.environ.get("LABKIT_RUN")
+    return name if not run or "." in name else f"{name}.{hashlib.sha256(run.encode()).hexdigest()[:6]}"
+
+
 def folder(name: str) -> Path:
     """Where the state of lab `name` lies."""
-    return _paths.state_home() / "labs" / name
+    return _paths.state_home() / "labs" / key(name)
 
 
 def sockets(name: str) -> Path:
     """Where the sockets of lab `name` lie."""
-    return _paths.runtime_home() / name
+    return _paths.runtime_home() / key(name)
 
 
 def names() -> list[str]:
@@ -67,7 +78,7 @@ def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
         path.mkdir(mode=0o700, parents=True)
     (state / "alive").touch(mode=0o600)
     config = {
-        "name": name, "state_dir": str(state), "run_dir": str(run), "socket": str(run / "ctl"),
+        "name": key(name), "state_dir": str(state), "run_dir": str(run), "socket": str(run / "ctl"),
         "alive": str(state / "alive"), "hosts_file": str(state / "hosts-file"),
         "lease_s": lease_s, "cgroups": cgroups_usable(),
     }  # fmt: skip
@@ -88,15 +99,22 @@ def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
         raise Unavailable("`unshare` is not installed", hint="sudo apt-get install util-linux") from error
     finally:
         os.close(tell)
-    with open(told, "rb", buffering=0) as pipe:
-        ready = _is_ready(pipe, process)
-    if not ready:
-        # All of its session: a failing `unshare` leaves the helper that writes its id maps.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise _why_not(log)
-    return process
+    try:
+        with open(told, "rb", buffering=0) as pipe:
+            if _is_ready(pipe, process):
+                return process
+    except BaseException:  # Ctrl-C, too
+        _kill(process)
+        raise
+    _kill(process)
+    raise _why_not(log)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End all of its session: a failing `unshare` leaves the helper that writes its id maps."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _is_ready(pipe: io.FileIO, process: subprocess.Popen[bytes]) -> bool:
@@ -140,7 +158,7 @@ def clear(name: str) -> int:
     count = sum(len(files) for path in left for _, _, files in os.walk(path))
     for path in left:
         remove_tree(path)
-    for path in Path("/sys/fs/cgroup").glob(f"*/**/labkit-{name}") if os.geteuid() == 0 else ():
+    for path in Path("/sys/fs/cgroup").glob(f"*/**/labkit-{key(name)}") if os.geteuid() == 0 else ():
         for sub, _, _ in os.walk(path, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(sub)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
+from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, InvalidValue, LabError
 from . import _launch, _libvirtd
 from ._channel import Channel, RequestRefused, run_captured, spawn
 from .base import Host
 
 if TYPE_CHECKING:
     from ..lab import Lab
+
+
+_SOCKET_BYTES = 107  # see unix(7)
+_LONGEST_SOCKET = "virtnetworkd-admin-sock"
 
 
 class NamespaceHost(Host):
@@ -29,6 +34,11 @@ class NamespaceHost(Host):
     def start(cls, lab: Lab, name: str) -> NamespaceHost:
         """Have the lab's first process make the host, unless it is there already."""
         folder, sockets = lab.folder / "hosts" / name, lab.sockets / name
+        if len(os.fsencode(sockets / "libvirt" / _LONGEST_SOCKET)) > _SOCKET_BYTES:
+            raise InvalidValue(
+                f"the folder of the host's sockets has too long a path: {sockets}", host=name,
+                hint="set LABKIT_RUNTIME to a shorter one, or shorten the names of the lab and the host",
+            )  # fmt: skip
         with lab.channel() as channel, FileLock(lab.folder / "hosts.lock", timeout=60):
             if _has_ended(channel, name, sockets):
                 _clear(lab, name)

@@ -80,7 +80,7 @@ class KvmMachine(Machine):
     def xml(self) -> str:
         """The domain's XML as libvirt has it now."""
         with spoken(self.host.name, self.name):
-            return self.domain().XMLDesc()
+            return str(self.domain().XMLDesc())
 
     # Its identity
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ._libvirt_network import LibvirtNetwork
 
 MODES = ("nat", "isolated")
-RANGE = ipaddress.ip_network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
-_BACKBONE = ipaddress.ip_network("198.18.0.0/24")
-_POOL = ipaddress.ip_network("198.19.0.0/16")
+RANGE = ipaddress.IPv4Network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
+_BACKBONE = ipaddress.IPv4Network("198.18.0.0/24")
+_POOL = ipaddress.IPv4Network("198.19.0.0/16")
 _VXLAN_PORT = "4789"
 
 
@@ -215,13 +215,13 @@ class Networks:
         others = [self._read(other) for other in self._names()]
         numbers = {record.number for record in others}
         number = next(n for n in range(1, 4096) if n not in numbers)
-        used = [ipaddress.ip_network(record.cidr) for record in others] + [_BACKBONE]
+        used = [_BACKBONE, *(ipaddress.IPv4Network(record.cidr) for record in others)]
         record = _Record(name, mode, str(self._range(cidr, used)), number, home)
         self._write(record)
         return record
 
     @staticmethod
-    def _range(cidr: str | None, used: list[Any]) -> Any:
+    def _range(cidr: str | None, used: list[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
         if cidr is None:
             return next(net for net in list(_POOL.subnets(new_prefix=24))[1:] if not any(net.overlaps(u) for u in used))  # fmt: skip # noqa: E501
         try:

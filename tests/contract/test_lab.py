@@ -146,12 +146,19 @@ def test_only_the_owner_can_open_the_control_socket(lab_name: str) -> None:
             assert (done.returncode, done.stdout) == (0, b"hung up"), done
 
 
-def test_labs_of_a_run_are_ended(lab_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The labs that a run of notebooks made can be ended by the run's id."""
-    monkeypatch.setenv("LABKIT_RUN", "run-7")
-    Lab.open(lab_name)
-    assert end_labs_of_run("run-8") == []
-    assert end_labs_of_run("run-7") == [lab_name]
+def test_labs_of_a_run_are_apart_and_are_ended(lab_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of notebooks has labs of its own beside equal names, and they end by the run's id."""
+    with Lab(lab_name) as mine:
+        first_process = mine.channel().peer_pid()
+        monkeypatch.setenv("LABKIT_RUN", "run-7")
+        theirs = Lab.open(lab_name)
+        assert theirs.channel().peer_pid() != first_process
+        assert Lab.open(lab_name).channel().peer_pid() == theirs.channel().peer_pid()
+        monkeypatch.delenv("LABKIT_RUN")
+        assert end_labs_of_run("run-8") == []
+        [ended] = end_labs_of_run("run-7")
+        assert ended.startswith(f"{lab_name}.")
+        assert mine["alpha"].run(["true"]).ok
     with pytest.raises(NotFound):
         end_lab(lab_name)
 

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -174,7 +175,7 @@ def open_jupyterlab(machine: Fresh) -> float:
                 printed += line
             page = ""
             while not page:
-                with contextlib.suppress(ConnectionError), urllib.request.urlopen(address[0], timeout=30) as answer:
+                with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(address[0], timeout=30) as answer:
                     page = answer.read().decode()
                 assert time.monotonic() < began + 60, "JupyterLab did not answer"
             took = time.monotonic() - began
