@@ -76,7 +76,12 @@ def disk_room(folder: Path) -> Iterator[None]:
             full = os.strerror(errno.ENOSPC) in error.message
         if not full:
             raise
-        raise NotEnoughDisk(
-            f"the disk with {folder} is full",
-            hint="remove what is not needed, or set LABKIT_STATE and LABKIT_CACHE to a larger disk",
-        ) from error
+        raise disk_full(folder) from error
+
+
+def disk_full(folder: Path) -> NotEnoughDisk:
+    """The error for a disk with no room for the files in `folder`."""
+    return NotEnoughDisk(
+        f"the disk with {folder} is full",
+        hint="remove what is not needed, or set LABKIT_STATE and LABKIT_CACHE to a larger disk",
+    )

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from . import _paths
 from ._values import check_name, parse_duration
-from .errors import LabError, LabGone, NameInUse, NotFound
+from .errors import Busy, LabError, LabGone, NameInUse, NotFound
 from .hosts import _launch
 from .hosts._channel import Channel
 from .hosts.namespace import NamespaceHost
@@ -256,9 +256,13 @@ class Lab:
 def _opening() -> Iterator[None]:
     """Let one process at a time make or find a lab."""
     home = _paths.state_home() / "labs"
-    home.mkdir(mode=0o700, exist_ok=True)
-    with FileLock(home / ".lock", timeout=120):
-        yield
+    try:
+        with _paths.disk_room(home):
+            home.mkdir(mode=0o700, exist_ok=True)
+            with FileLock(home / ".lock", timeout=120):
+                yield
+    except Timeout as error:
+        raise Busy("somebody else has been opening a lab for two minutes", hint="try again") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ def student_edition(source_folder: Path | str, target_folder: Path | str) -> lis
     """Write the notebooks that have exercises, without solutions, into `target_folder`.
 
     What stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` becomes a place to write;
-    checks stay and are locked; outputs are cleared. Files of equal name are replaced.
+    checks stay and are locked; outputs are cleared. Files of equal name are replaced. The folder
+    ``pictures``, which the texts show, comes along.
 
     Parameters
     ----------
@@ -57,7 +58,10 @@ def student_edition(source_folder: Path | str, target_folder: Path | str) -> lis
         for notebook in notebooks:
             shutil.copy(notebook, work)
         _generate(Path(course))
-        return _release(Path(course) / "release" / _ASSIGNMENT, target)
+        written = _release(Path(course) / "release" / _ASSIGNMENT, target)
+    if (source / "pictures").is_dir():
+        shutil.copytree(source / "pictures", target / "pictures", dirs_exist_ok=True)
+    return written
 
 
 def _has_exercise(content: Mapping[str, Any]) -> bool:

@@ -247,7 +247,10 @@ class Server:
         return None
 
     def _accept(self) -> None:
-        sock, _ = self.listener.accept()
+        try:
+            sock, _ = self.listener.accept()
+        except OSError:  # it hung up already, or there are too many
+            return
         _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if uid != 0:  # 0 in here is the user who owns the lab
             sock.close()
@@ -267,8 +270,8 @@ class Server:
             answer = getattr(self, f"do_{request.pop('op')}")(client, fds, **request)
         except (Refused, OSError, subprocess.SubprocessError) as error:
             answer = {"error": str(error), "kind": type(error).__name__}
-        except (AttributeError, TypeError, ValueError) as error:
-            answer = {"error": f"not understood: {error}", "kind": "Refused"}
+        except Exception as error:  # whatever a client sends, the others go on
+            answer = {"error": f"not understood: {error!r}", "kind": "Refused"}
         finally:
             for descriptor in fds:
                 os.close(descriptor)
@@ -377,8 +380,12 @@ class Server:
     ) -> dict[str, Any]:
         # One step for the client: either the folder is its own and will be undone, or neither.
         os.mkdir(folder, 0o700)
+        try:
+            Path(folder, "host").write_text(socket.gethostname())
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         client.undo = undo
-        Path(folder, "host").write_text(socket.gethostname())
         return {}
 
     def do_commit(self, client: Connection, fds: list[int]) -> dict[str, Any]:

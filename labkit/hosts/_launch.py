@@ -17,11 +17,13 @@ import time
 from pathlib import Path
 
 from .. import _paths
-from ..errors import Busy, LabError, LabGone, Unavailable
+from ..errors import Busy, DaemonFailed, InvalidValue, LabError, LabGone, PackageMissing
 from ._channel import Channel
 
 _NAMESPACES = ["--net", "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
 _START_S = 30
+_LEAST_DISK = 16 * 2**20  # for configurations and logs
+_SOCKET_BYTES = 107  # see unix(7)
 _AS_USER = ["--user", "--map-root-user", "--map-auto"]
 
 
@@ -71,9 +73,21 @@ def cgroups_usable() -> bool:
     return bool(points) and os.geteuid() == 0 and all(os.access(point, os.W_OK) for point in points)
 
 
+def check_length(path: Path) -> None:
+    """Raise `InvalidValue` if a Unix socket cannot lie at `path`."""
+    if len(os.fsencode(path)) > _SOCKET_BYTES:
+        raise InvalidValue(
+            f"the path of a socket is longer than {_SOCKET_BYTES} bytes: {path}",
+            hint="set LABKIT_RUNTIME to a shorter folder, or shorten the names of the lab and its hosts",
+        )
+
+
 def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
     """Start the first process of a new lab; returns when it answers on its control socket."""
     state, run = folder(name), sockets(name)
+    check_length(run / "ctl")
+    if shutil.disk_usage(_paths.state_home()).free < _LEAST_DISK:
+        raise _paths.disk_full(state)
     for path in (state, run):
         path.mkdir(mode=0o700, parents=True)
     (state / "alive").touch(mode=0o600)
@@ -96,7 +110,7 @@ def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
                 start_new_session=True, cwd="/",
             )  # fmt: skip
     except FileNotFoundError as error:
-        raise Unavailable("`unshare` is not installed", hint="sudo apt-get install util-linux") from error
+        raise PackageMissing("`unshare` is not installed", hint="sudo apt-get install util-linux") from error
     finally:
         os.close(tell)
     try:
@@ -129,9 +143,15 @@ def _is_ready(pipe: io.FileIO, process: subprocess.Popen[bytes]) -> bool:
 
 
 def _why_not(log: Path) -> LabError:
-    from .doctor import explain_namespaces
+    from .doctor import explain_namespaces, require_program
 
-    return explain_namespaces(log.read_text(errors="replace").strip()[-2000:])
+    said = log.read_text(errors="replace").strip()[-2000:]
+    if "Traceback" not in said:
+        return explain_namespaces(said)
+    require_program("ip")
+    return DaemonFailed(
+        f"the lab's first process failed: {said.splitlines()[-1]}", hint="`labkit doctor` checks what it needs"
+    )
 
 
 def end(name: str, process: subprocess.Popen[bytes] | None = None) -> None:

@@ -51,8 +51,10 @@ def daemons() -> dict[str, str]:
 
 
 def configure(state: Path, sockets: Path, *, cgroups: bool) -> None:
-    """Write the configuration of libvirt's daemons and lend them the capability cache."""
+    """Unless that was done, write the configuration of libvirt's daemons and lend them the capability cache."""
     config = Path(folders(state)["/etc/libvirt"])
+    if (config / "qemu.conf").exists():  # the last that is written
+        return
     (config / "qemu").mkdir(parents=True, exist_ok=True)
     sockets.mkdir(mode=0o700, exist_ok=True)
     common = ['auth_unix_rw = "none"', 'unix_sock_rw_perms = "0700"', f'host_uuid = "{uuid.uuid4()}"']
@@ -62,14 +64,16 @@ def configure(state: Path, sockets: Path, *, cgroups: bool) -> None:
     _write(config / "virtnetworkd.conf", common)
     qemu = ['user = "root"', 'group = "root"', 'stdio_handler = "file"', "remember_owner = 0",
             "namespaces = [ ]", 'security_driver = "none"', "max_core = 0"]  # fmt: skip
-    _write(config / "qemu.conf", qemu if cgroups else [*qemu, "cgroup_controllers = [ ]"])
-    if _kept_capabilities().is_dir():
+    with contextlib.suppress(OSError):  # a cache: there may be none yet
         cache = Path(folders(state)["/var/cache/libvirt"])
         shutil.copytree(_kept_capabilities(), cache / "qemu" / "capabilities", dirs_exist_ok=True)
+    _write(config / "qemu.conf", qemu if cgroups else [*qemu, "cgroup_controllers = [ ]"])
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    path.write_text("\n".join(lines) + "\n")
+    fresh = path.with_suffix(".new")
+    fresh.write_text("\n".join(lines) + "\n")
+    fresh.replace(path)
 
 
 # QEMU's capabilities take libvirt seconds to find out. It checks itself whether what it finds in

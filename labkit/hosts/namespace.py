@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, InvalidValue, LabError
+from .._paths import disk_room
+from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
 from . import _launch, _libvirtd
 from ._channel import Channel, RequestRefused, run_captured, spawn
 from .base import Host
@@ -20,8 +20,6 @@ from .base import Host
 if TYPE_CHECKING:
     from ..lab import Lab
 
-
-_SOCKET_BYTES = 107  # see unix(7)
 _LONGEST_SOCKET = "virtnetworkd-admin-sock"
 
 
@@ -34,11 +32,7 @@ class NamespaceHost(Host):
     def start(cls, lab: Lab, name: str) -> NamespaceHost:
         """Have the lab's first process make the host, unless it is there already."""
         folder, sockets = lab.folder / "hosts" / name, lab.sockets / name
-        if len(os.fsencode(sockets / "libvirt" / _LONGEST_SOCKET)) > _SOCKET_BYTES:
-            raise InvalidValue(
-                f"the folder of the host's sockets has too long a path: {sockets}", host=name,
-                hint="set LABKIT_RUNTIME to a shorter one, or shorten the names of the lab and the host",
-            )  # fmt: skip
+        _launch.check_length(sockets / "libvirt" / _LONGEST_SOCKET)
         with lab.channel() as channel, FileLock(lab.folder / "hosts.lock", timeout=60):
             if _has_ended(channel, name, sockets):
                 _clear(lab, name)
@@ -95,11 +89,9 @@ class NamespaceHost(Host):
 
     def start_libvirt(self) -> Path:
         directory = self.sockets / "libvirt"
-        with self._channel() as channel:
+        with disk_room(self.folder), self._channel() as channel:
+            _libvirtd.configure(self.folder, directory, cgroups=self.lab.has_cgroups)
             for name, path in _libvirtd.daemons().items():
-                config = Path(_libvirtd.folders(self.folder)["/etc/libvirt"]) / f"{name}.conf"
-                if not config.exists():
-                    _libvirtd.configure(self.folder, directory, cgroups=self.lab.has_cgroups)
                 log = self.folder / f"{name}.log"
                 channel.request(
                     "daemon", name=name, log=str(log),

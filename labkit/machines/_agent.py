@@ -63,15 +63,9 @@ class Agent:
 
     def _not_up(self, error: libvirt.libvirtError, console: Path) -> LabError:
         """Why the guest will not come up."""
-        told = translate(error, self._host, self._machine)
+        told = self._full_disk() or translate(error, self._host, self._machine)
         if not isinstance(told, InvalidState):
             return told
-        with contextlib.suppress(libvirt.libvirtError):
-            if self._domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
-                return NotEnoughDisk(
-                    "the guest was stopped, for its disk could not be written to",
-                    hint="make room on the disk with the lab's state", host=self._host, machine=self._machine,
-                )  # fmt: skip
         return InvalidState(
             f"the guest ended before it was up; its console says: {last_words(console)}",
             host=self._host, machine=self._machine,
@@ -87,9 +81,7 @@ class Agent:
             pid = self.ask("guest-exec", timeout_s=min(10.0, timeout_s), **arguments)["pid"]
             status = self._wait_for(pid, deadline)
         except libvirt.libvirtError as error:
-            if error.get_error_code() not in _NOT_YET or time.monotonic() < deadline:
-                raise self._explain(error, argv) from error
-            raise self._too_late(f"the guest did not answer within {timeout_s:g} s") from error
+            raise self._explain(error, argv, timeout_s if time.monotonic() > deadline else None) from error
         if status is None:
             with contextlib.suppress(libvirt.libvirtError):  # the guest may have stopped just now
                 self._kill(pid)
@@ -115,16 +107,31 @@ class Agent:
     def _kill(self, pid: int) -> None:
         self.ask("guest-exec", path="/bin/kill", arg=["-9", str(pid)])
 
-    def _explain(self, error: libvirt.libvirtError, argv: list[str]) -> Exception:
+    def _explain(self, error: libvirt.libvirtError, argv: list[str], waited_s: float | None) -> LabError:
+        if full := self._full_disk():
+            return full
         words = error.get_error_message() or ""
         if "Failed to execute child process" in words or "guest-exec" in words:
             return EngineError(
                 f"the guest cannot run {ascii(argv[0])[:60]}: {words.split(': ', 1)[-1]}",
                 hint="is the program in the guest's image?", host=self._host, machine=self._machine,
             )  # fmt: skip
+        if error.get_error_code() in _NOT_YET and waited_s:
+            return self._too_late(f"the guest did not answer within {waited_s:g} s")
         if error.get_error_code() in _NOT_YET:
             return InvalidState(
                 "the guest agent does not answer", hint="is the guest running and booted? see console()",
                 host=self._host, machine=self._machine,
             )  # fmt: skip
         return translate(error, self._host, self._machine)
+
+    def _full_disk(self) -> NotEnoughDisk | None:
+        """The error for a guest that QEMU has stopped because its disk's file could not grow."""
+        with contextlib.suppress(libvirt.libvirtError):
+            if self._domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
+                return NotEnoughDisk(
+                    "the guest stands still, for its disk could not be written to",
+                    hint="make room on the disk with the lab's state, then resume() it",
+                    host=self._host, machine=self._machine,
+                )  # fmt: skip
+        return None

@@ -95,6 +95,7 @@ class Domain:
         SubElement(devices, "memballoon", model="virtio")
         rng = SubElement(devices, "rng", model="virtio")
         _text(rng, "backend", "/dev/urandom", model="random")
+        SubElement(devices, "controller", type="usb", model="none")
         SubElement(devices, "controller", type="pci", model="pcie-root")
         for _ in range(4):  # room for what is plugged in later
             SubElement(devices, "controller", type="pci", model="pcie-root-port")

@@ -19,7 +19,7 @@ from .._paths import disk_room
 from .._values import check_name, format_size, parse_size
 from ..errors import InvalidValue, LabError, LabGone, NameInUse, NotFound
 from ..hosts._launch import remove_tree
-from ..hosts.acceleration import Acceleration, acceleration
+from ..hosts.acceleration import QEMU, Acceleration, acceleration
 from ..networks._libvirt_network import LibvirtNetwork
 from ..storage.images import Image
 from ..storage.images import get as get_image
@@ -51,6 +51,11 @@ class KvmEngine:
     def in_use(self) -> bool:
         """Whether somebody has used libvirt on this host."""
         return (self.host.sockets / "libvirt.sock").exists()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether this process has used libvirt on this host."""
+        return self._connection is not None
 
     def connection(self) -> libvirt.virConnect:
         """The connection to the host's libvirt; starts its daemon if it does not run."""
@@ -165,13 +170,14 @@ class KvmEngine:
         return names
 
     def _check_room(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
-        from ..hosts.doctor import require_disk, require_memory, require_tun
+        from ..hosts.doctor import require_disk, require_memory, require_program, require_tun
 
         least = image.disk.stat().st_size
         if memory_bytes < _LEAST_MEMORY:
             raise InvalidValue(f"{format_size(memory_bytes)} of memory are too little to boot", hint=f"give {format_size(_LEAST_MEMORY)} or more")  # fmt: skip # noqa: E501
         if disk_bytes < least:
             raise InvalidValue(f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}", hint=f"give {format_size(least)} or more")  # fmt: skip # noqa: E501
+        require_program(QEMU)
         require_tun()
         require_memory(memory_bytes)
         # A thin disk: what it may grow to need not be free, what a machine needs to start must.
@@ -288,10 +294,12 @@ class KvmEngine:
             with contextlib.suppress(libvirt.libvirtError):
                 domain.destroy()
             domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+        folder = machine_folder(self.host, name)
+        (folder / "disk.qcow2").unlink(missing_ok=True)  # makes room for what comes next to be written
         for network in networks:
             with contextlib.suppress(LabError, OSError):  # what is not released here is taken back when it is stale
                 self.host.lab.networks[network].release(name)
-        remove_tree(machine_folder(self.host, name))
+        remove_tree(folder)
 
     def __getitem__(self, name: str) -> KvmMachine:
         check_name(name, "name of a machine")
@@ -340,8 +348,13 @@ class KvmEngine:
 
     def define_network(self, xml: str) -> None:
         """Make a network that lives as long as the host."""
-        with spoken(self.host.name):
+        from ..hosts.doctor import require_program
+
+        try:
             self.connection().networkCreateXML(xml)
+        except libvirt.libvirtError as error:
+            require_program("dnsmasq")
+            raise _libvirt.translate(error, self.host.name, "") from error
 
     def remove_network(self, name: str) -> None:
         """End a network."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from .._paths import disk_room
 from .._values import check_name
 from ..errors import Busy, InvalidValue, LabError, NameInUse, NotEnough, NotFound
 from ..machines.base import NetworkInterface
@@ -198,17 +199,20 @@ class Networks:
         check_name(name, "name of a network")
         if mode not in MODES:
             raise InvalidValue(f"{ascii(mode)[:40]} is not a mode of a network", hint=f"use one of {', '.join(MODES)}")
-        home = self.lab[host] if host else next(iter(self.lab))
+        home = self.lab[host or next(iter(self.lab.hosts), "alpha")]
         with self._lock():
             if self._path(name).exists():
                 raise NameInUse(f"there is a network {name} already", hint=f'lab.networks["{name}"]')
             network = Network(self, self._new_record(name, mode, cidr, home.name))
         try:
             network.ensure_on(home)
+            self.lab.journal("network", network=name, cidr=network.cidr)
         except BaseException:
+            if home.kvm.is_connected:
+                with contextlib.suppress(LabError):
+                    home.kvm.remove_network(name)
             self._path(name).unlink(missing_ok=True)
             raise
-        self.lab.journal("network", network=name, cidr=network.cidr)
         return network
 
     def _new_record(self, name: str, mode: str, cidr: str | None, home: str) -> _Record:
@@ -223,7 +227,10 @@ class Networks:
     @staticmethod
     def _range(cidr: str | None, used: list[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
         if cidr is None:
-            return next(net for net in list(_POOL.subnets(new_prefix=24))[1:] if not any(net.overlaps(u) for u in used))  # fmt: skip # noqa: E501
+            free = (net for net in list(_POOL.subnets(new_prefix=24))[1:] if not any(net.overlaps(u) for u in used))
+            if (chosen := next(free, None)) is None:
+                raise NotEnough(f"no /24 is free in {_POOL}", hint="remove networks, or give a smaller cidr")
+            return chosen
         try:
             network = ipaddress.IPv4Network(cidr)
         except ValueError as error:
@@ -281,8 +288,13 @@ class Networks:
             yield record
             self._write(record)
 
-    def _lock(self) -> FileLock:
-        return FileLock(self._folder / ".lock", timeout=60)
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        try:
+            with disk_room(self._folder), FileLock(self._folder / ".lock", timeout=60):
+                yield
+        except Timeout as error:
+            raise Busy("somebody else has been changing networks for a minute", hint="try again") from error
 
     def _names(self) -> list[str]:
         return sorted(path.stem for path in self._folder.glob("*.json"))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from labkit.hosts.base import Host
 from labkit.testing import Stock, take_stock
@@ -37,7 +40,37 @@ def guests_of(host: Host) -> list[str]:
     return [word.split(",")[0].removeprefix("guest=") for line in found for word in line.split() if "guest=" in word]
 
 
-def apart(script: str) -> list[str]:
-    """What is put before a command to give it mounts of its own, changed by a shell script."""
-    as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
-    return ["unshare", *as_user, "--mount", "sh", "-euc", f'{script}\nexec "$@"', "apart"]
+_TOLD = """
+from labkit import Lab
+from labkit.errors import LabError
+
+def told(make):
+    try:
+        make()
+    except LabError as error:
+        return f"{type(error).__name__}: {error}".replace(chr(10), " ")
+    return "made"
+"""
+AS_USER = ["--user", "--map-root-user", "--map-auto"]
+
+
+def run_apart(script: str, program: str, *words: str, **env: str) -> list[str]:
+    """What a Python program writes, line by line, in mounts of its own that a shell script has changed.
+
+    The program has `Lab`, and `told(make)` that names the error which `make()` raises.
+    """
+    as_user = [] if os.geteuid() == 0 else AS_USER
+    shell = ["sh", "-euc", f'{script}\nexec "$@"', "apart"]
+    done = subprocess.run(
+        ["unshare", *as_user, "--mount", *shell, sys.executable, "-c", _TOLD + program, *words],
+        env={**os.environ, "LABKIT_PROGRESS": "off", **env}, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def hide(*programs: str) -> str:
+    """The script for `run_apart` that takes programs away."""
+    places = [f"{folder}/{program}" for program in programs for folder in ("/usr/sbin", "/usr/bin", "/usr/local/bin")]
+    return "\n".join(f"mount --bind /dev/null {place}" for place in places if os.path.exists(place))

@@ -24,6 +24,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent.parent
 HOME = "/srv/my lab"  # of the checkout in the fresh machine: with a space
+NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 ENTER = """
 set -eu
 mount --bind "$1" "$1" && cd "$1" && shift
@@ -78,8 +79,7 @@ class Fresh:
         network = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k.startswith("PIP_")}
         path = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         return subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter", str(self.root)]
-            + ["sh", "-c", f"cd '{HOME}'\n{script}"],
+            [*NAMESPACES, "sh", "-c", ENTER, "enter", str(self.root), "sh", "-c", f"cd '{HOME}'\n{script}"],
             env=network | path,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -175,8 +175,8 @@ def open_jupyterlab(machine: Fresh) -> float:
                 printed += line
             page = ""
             while not page:
-                with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(address[0], timeout=30) as answer:
-                    page = answer.read().decode()
+                with contextlib.suppress(urllib.error.URLError):  # it prints the address before it listens
+                    page = urllib.request.urlopen(address[0], timeout=30).read().decode()
                 assert time.monotonic() < began + 60, "JupyterLab did not answer"
             took = time.monotonic() - began
             assert "JupyterLab" in page
