@@ -28,7 +28,7 @@ def _private(path: Path) -> Path:
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise Unavailable(
             f"the folder {path} is not a folder that only you can write to",
-            hint=f"remove it, or set LABKIT_STATE, LABKIT_CACHE, LABKIT_RUNTIME to folders of yours",
+            hint="remove it, or set LABKIT_STATE, LABKIT_CACHE, LABKIT_RUNTIME to folders of yours",
         )
     return path
 

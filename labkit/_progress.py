@@ -85,9 +85,7 @@ def _in_notebook() -> bool:
 @contextmanager
 def progress(title: str) -> Iterator[Task]:
     """Show the progress of a piece of work; ``LABKIT_PROGRESS=off|lines|bar`` overrides the guess."""
-    mode = os.environ.get("LABKIT_PROGRESS") or (
-        "bar" if sys.stderr.isatty() or _in_notebook() else "lines"
-    )
+    mode = os.environ.get("LABKIT_PROGRESS") or ("bar" if sys.stderr.isatty() or _in_notebook() else "lines")
     if mode == "off":
         yield _Silent()
         return

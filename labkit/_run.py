@@ -57,7 +57,9 @@ class Completed:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from ._html import render
 
-        return {"text/plain": str(self), "text/html": render("completed", done=self, took=format_duration(self.duration_s), command=shlex.join(self.argv))}  # fmt: skip
+        took = format_duration(self.duration_s)
+        html = render("completed", done=self, took=took, command=shlex.join(self.argv))
+        return {"text/plain": str(self), "text/html": html}
 
 
 def check_argv(argv: Sequence[str]) -> list[str]:

@@ -91,5 +91,7 @@ def image_table(catalogue: Iterable[Any]) -> Table:
         table.add_column(title)
     for entry in catalogue:
         size = format_size(entry.size_bytes) if entry.built else ""
-        table.add_row(entry.name, "● built" if entry.built else "■ not built", size, (entry.digest or "")[:12], entry.description)  # fmt: skip # noqa: E501
+        table.add_row(
+            entry.name, "● built" if entry.built else "■ not built", size, (entry.digest or "")[:12], entry.description
+        )
     return table

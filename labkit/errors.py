@@ -43,9 +43,7 @@ class LabError(Exception):
         The names of the host and the machine it happened on, if any.
     """
 
-    def __init__(
-        self, message: str, *, hint: str = "", host: str = "", machine: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "", host: str = "", machine: str = "") -> None:
         self.message = message
         self.hint = hint
         self.host = host
@@ -53,11 +51,7 @@ class LabError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        where = ", ".join(
-            f"{kind} {name}"
-            for kind, name in (("machine", self.machine), ("host", self.host))
-            if name
-        )
+        where = ", ".join(f"{kind} {name}" for kind, name in (("machine", self.machine), ("host", self.host)) if name)
         text = f"{self.message} ({where})" if where else self.message
         return f"{text}\n→ {self.hint}" if self.hint else text
 
@@ -114,7 +108,7 @@ class NotEnoughDisk(NotEnough):
 
 
 class Unavailable(LabError):
-    """This computer lacks something that labkit needs."""
+    """Something that labkit needs is missing on this computer."""
 
 
 class NamespacesForbidden(Unavailable):

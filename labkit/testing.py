@@ -1,4 +1,6 @@
-"""For tests: take stock of what a lab could leave behind, before and after. ::
+"""For tests: take stock of what a lab could leave behind, before and after.
+
+Use it so::
 
     before = take_stock("demo")
     with Lab("demo") as lab: ...
@@ -74,7 +76,9 @@ def _processes(folders: list[Path]) -> frozenset[str]:
 
 
 def _links() -> frozenset[str]:
-    told = subprocess.run(["ip", "-j", "link"], capture_output=True, check=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})  # fmt: skip # noqa: E501
+    told = subprocess.run(
+        ["ip", "-j", "link"], capture_output=True, check=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    )
     return frozenset(link["ifname"] for link in json.loads(told.stdout))
 
 

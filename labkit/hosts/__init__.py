@@ -1,0 +1,1 @@
+"""Hosts: places where machines run."""

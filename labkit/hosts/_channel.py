@@ -44,9 +44,7 @@ class Channel:
             raise self._gone() from error
 
     def _gone(self) -> LabGone:
-        return LabGone(
-            f"{self._whose} has ended", hint="make it again with Lab.open(…), or see `labkit ps`"
-        )
+        return LabGone(f"{self._whose} has ended", hint="make it again with Lab.open(…), or see `labkit ps`")
 
     def request(self, op: str, fds: Sequence[int] = (), timeout_s: float = 30, **fields: Any) -> dict[str, Any]:
         """Ask and return the answer; raises `RequestRefused`, `LabGone`, `DeadlineExceeded`."""

@@ -104,7 +104,9 @@ def _cgroup_mounts() -> list[tuple[str, str]]:
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, point, kind, options = line.split()[:4]
         if kind == "cgroup":
-            known = [word for word in options.split(",") if word not in ("rw", "ro", "relatime", "nosuid", "nodev", "noexec")]  # fmt: skip
+            known = [
+                word for word in options.split(",") if word not in ("rw", "ro", "relatime", "nosuid", "nodev", "noexec")
+            ]
             found.append((",".join(known), point))
     return found
 
@@ -291,11 +293,13 @@ class Server:
     def _undo(self, steps: list[list[str]]) -> None:
         """Take back, in the background and in order, what a client left half-made."""
         if (pid := os.fork()) == 0:
-            self._become_child()
-            for argv in steps:
-                with contextlib.suppress(OSError):
-                    subprocess.run(argv, env={"PATH": DAEMON_PATH}, check=False)
-            os._exit(0)
+            try:
+                self._become_child()
+                for argv in steps:
+                    with contextlib.suppress(OSError):
+                        subprocess.run(argv, env={"PATH": DAEMON_PATH}, check=False)
+            finally:
+                os._exit(0)
         self.children[pid] = "undo"
 
     def _reap(self) -> None:
@@ -335,8 +339,9 @@ class Server:
                 os.chdir(cwd)
                 os.execvpe(argv[0], argv, {"PATH": DAEMON_PATH, "HOME": "/root", "LANG": "C.UTF-8", **env})  # fmt: skip
             except BaseException as error:
-                os.write(tell, f"{argv[0]}: {getattr(error, 'strerror', None) or error}".encode())
-            os._exit(127)
+                os.write(tell, f"{' '.join(map(str, argv[:1]))}: {getattr(error, 'strerror', None) or error}".encode())
+            finally:  # whatever happens, no second server is left
+                os._exit(127)
         os.close(tell)
         with open(told, "rb") as pipe:
             if failure := pipe.read():
@@ -375,9 +380,7 @@ class Server:
     def do_daemons(self, client: Connection, fds: list[int]) -> dict[str, Any]:
         return {"daemons": self.daemons}
 
-    def do_begin(
-        self, client: Connection, fds: list[int], undo: list[list[str]], folder: str
-    ) -> dict[str, Any]:
+    def do_begin(self, client: Connection, fds: list[int], undo: list[list[str]], folder: str) -> dict[str, Any]:
         # One step for the client: either the folder is its own and will be undone, or neither.
         os.mkdir(folder, 0o700)
         try:
@@ -471,7 +474,9 @@ class LabServer(Server):
         if name in self.hosts:
             index: int = self.hosts[name]["index"]
             # The kernel takes its time to remove the link of a host that ended.
-            subprocess.run(["ip", "link", "del", f"h{index}"], check=False, stderr=subprocess.DEVNULL, env={"PATH": DAEMON_PATH})  # fmt: skip # noqa: E501
+            subprocess.run(
+                ["ip", "link", "del", f"h{index}"], check=False, stderr=subprocess.DEVNULL, env={"PATH": DAEMON_PATH}
+            )
             return index
         taken = {host["index"] for host in self.hosts.values()}
         return next(number for number in range(1, 254) if number not in taken)

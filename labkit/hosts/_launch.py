@@ -69,7 +69,9 @@ def is_alive(name: str) -> bool:
 
 def cgroups_usable() -> bool:
     """Whether this user can make cgroups in every v1 hierarchy here."""
-    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines() if line.split()[2] == "cgroup"]  # fmt: skip # noqa: E501
+    points = [
+        line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines() if line.split()[2] == "cgroup"
+    ]
     return bool(points) and os.geteuid() == 0 and all(os.access(point, os.W_OK) for point in points)
 
 
@@ -207,6 +209,6 @@ def remove_tree(path: Path) -> None:
     """Remove a folder, also what daemons in a user namespace made under subordinate ids."""
     shutil.rmtree(path, ignore_errors=True)
     if path.exists() and os.geteuid() != 0:
-        subprocess.run(["unshare", *_AS_USER, "rm", "-rf", "--", str(path)], check=False, capture_output=True)  # fmt: skip
+        subprocess.run(["unshare", *_AS_USER, "rm", "-rf", "--", str(path)], check=False, capture_output=True)
     if path.exists():
         raise LabError(f"{path} cannot be removed", hint=f"remove it yourself: sudo rm -rf '{path}'")

@@ -99,9 +99,7 @@ def keep_capabilities(state: Path) -> None:
             os.replace(copy.name, target)
 
 
-def wait_for_socket(
-    path: Path, ended: Callable[[], int | None], log: Path, host: str, timeout_s: float = 30
-) -> None:
+def wait_for_socket(path: Path, ended: Callable[[], int | None], log: Path, host: str, timeout_s: float = 30) -> None:
     """Wait until a daemon accepts connections on `path`.
 
     Raises

@@ -48,7 +48,9 @@ class Host(ABC):
     # What a provider makes
 
     @abstractmethod
-    def _run(self, argv: list[str], input: bytes, env: dict[str, str], cwd: str, timeout_s: float) -> tuple[int, bytes, bytes]:  # fmt: skip
+    def _run(
+        self, argv: list[str], input: bytes, env: dict[str, str], cwd: str, timeout_s: float
+    ) -> tuple[int, bytes, bytes]:
         """Run a command; exit code, stdout, stderr. Raises `DeadlineExceeded` and kills it."""
 
     @abstractmethod
@@ -102,7 +104,9 @@ class Host(ABC):
         began = time.monotonic()
         code, out, err = self._run(words, data, env or {}, cwd, timeout_s)
         took = time.monotonic() - began
-        done = Completed(tuple(words), code, out.decode(errors="replace"), err.decode(errors="replace"), took, self.name)  # fmt: skip
+        done = Completed(
+            tuple(words), code, out.decode(errors="replace"), err.decode(errors="replace"), took, self.name
+        )
         return done.check() if check else done
 
     @cached_property
@@ -128,4 +132,3 @@ class Host(ABC):
         from .._html_host import host_bundle
 
         return host_bundle(self)
-

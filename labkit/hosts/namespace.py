@@ -60,12 +60,12 @@ class NamespaceHost(Host):
             return False
         return True
 
-    def _run(self, argv: list[str], input: bytes, env: dict[str, str], cwd: str, timeout_s: float) -> tuple[int, bytes, bytes]:  # fmt: skip
+    def _run(
+        self, argv: list[str], input: bytes, env: dict[str, str], cwd: str, timeout_s: float
+    ) -> tuple[int, bytes, bytes]:
         with self._channel() as channel:
             try:
-                code, out, err, _ = run_captured(
-                    channel, argv, input=input, env=env, cwd=cwd, timeout_s=timeout_s
-                )
+                code, out, err, _ = run_captured(channel, argv, input=input, env=env, cwd=cwd, timeout_s=timeout_s)
             except DeadlineExceeded as error:
                 raise DeadlineExceeded(
                     f"`{argv[0]}` did not end within {timeout_s:g} s and was killed",

@@ -1,0 +1,1 @@
+"""Machines: one protocol, an engine for each kind."""

@@ -24,6 +24,7 @@ _NOT_YET = {
     libvirt.VIR_ERR_AGENT_UNSYNCED,
     getattr(libvirt, "VIR_ERR_AGENT_COMMAND_TIMEOUT", -1),  # since libvirt 9.1
 }
+_PATIENCE_S = 5.0
 
 
 class Agent:
@@ -37,9 +38,7 @@ class Agent:
     def ask(self, command: str, timeout_s: float = 10, **arguments: Any) -> Any:
         """Send one command and return its answer; libvirt's timeout counts whole seconds."""
         request = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
-        answer = libvirt_qemu.qemuAgentCommand(
-            self._domain, json.dumps(request), max(1, round(timeout_s)), 0
-        )
+        answer = libvirt_qemu.qemuAgentCommand(self._domain, json.dumps(request), max(1, round(timeout_s)), 0)
         return json.loads(answer)["return"]
 
     def wait(self, deadline: float, console: Path) -> None:
@@ -78,7 +77,7 @@ class Agent:
         if data:
             arguments["input-data"] = base64.b64encode(data).decode()
         try:
-            pid = self.ask("guest-exec", timeout_s=min(10.0, timeout_s), **arguments)["pid"]
+            pid = self._start(arguments, deadline)
             status = self._wait_for(pid, deadline)
         except libvirt.libvirtError as error:
             raise self._explain(error, argv, timeout_s if time.monotonic() > deadline else None) from error
@@ -89,6 +88,18 @@ class Agent:
         code = -status["signal"] if "signal" in status else status["exitcode"]
         out, err = (base64.b64decode(status.get(key, "")) for key in ("out-data", "err-data"))
         return code, out, err
+
+    def _start(self, arguments: dict[str, Any], deadline: float) -> int:
+        """Have the guest start a command; an agent that was cut off, by a new libvirt, may come back first."""
+        patience = min(deadline, time.monotonic() + _PATIENCE_S)
+        while True:
+            try:
+                pid: int = self.ask("guest-exec", min(10.0, deadline - time.monotonic()), **arguments)["pid"]
+                return pid
+            except libvirt.libvirtError as error:
+                if "is not connected" not in str(error) or time.monotonic() > patience:
+                    raise
+            time.sleep(0.01)
 
     def _wait_for(self, pid: int, deadline: float) -> dict[str, Any] | None:
         pause = 0.001

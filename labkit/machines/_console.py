@@ -45,7 +45,7 @@ class Console:
             return ""
 
     def write(self, text: str) -> None:
-        """Type `text`; end a line with ``\\n``."""
+        """Type `text`; a line ends with a newline."""
         if self._stream is None:
             with spoken(self._host, self._machine):
                 stream = self._domain.connect().newStream()

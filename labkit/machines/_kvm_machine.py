@@ -104,7 +104,12 @@ class KvmMachine(Machine):
             machine_id.write_text(uuid.uuid4().hex)
         # The time first: it is read at once, the rest takes the guest a while.
         lines = [f"time {time.time():.9f}", f"seed {secrets.token_hex(32)}", f"name {self.name}"]
-        lines += [f"uuid {self.domain().UUIDString()}", f"machine-id {machine_id.read_text()}", f"ssh-key {base64.b64encode(key.read_bytes()).decode()}", "grow"]
+        lines += [
+            f"uuid {self.domain().UUIDString()}",
+            f"machine-id {machine_id.read_text()}",
+            f"ssh-key {base64.b64encode(key.read_bytes()).decode()}",
+            "grow",
+        ]
         for number, card in enumerate(self.spec.interfaces):
             network = self.host.lab.networks[card.network]
             words = [f"{card.address}/{network.prefix_length}", network.gateway, network.gateway]
@@ -186,7 +191,9 @@ class KvmMachine(Machine):
     def stats(self) -> Sample:
         with spoken(self.host.name, self.name):
             domain = self.domain()
-            told = domain.connect().domainListGetStats([domain], _STATS, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT)  # fmt: skip # noqa: E501
+            told = domain.connect().domainListGetStats(
+                [domain], _STATS, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+            )
         words = told[0][1]
 
         def total(kind: str, what: str) -> int:
@@ -299,4 +306,3 @@ class KvmMachine(Machine):
         self._kvm.forget(self.name, [card.network for card in self.spec.interfaces])
         self._state = State.STOPPED
         self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
-

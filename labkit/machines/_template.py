@@ -55,9 +55,7 @@ class Template:
         """`domain` is any machine of the kind; `base` is the raw disk that its image has."""
         self._host = host
         self._base = base
-        cards = tuple(
-            NetworkInterface("", f"52:54:00:00:00:{n:02x}", "") for n in range(len(domain.spec.interfaces))
-        )
+        cards = tuple(NetworkInterface("", f"52:54:00:00:00:{n:02x}", "") for n in range(len(domain.spec.interfaces)))
         self._kind = replace(domain, plugged=False, spec=replace(domain.spec, name="template", interfaces=cards))
         self.key = self._key()
         self._home = cache_home() / "templates"
@@ -136,7 +134,7 @@ class Template:
             key = stale.name[1:].partition("-")[0]
             with contextlib.suppress(Timeout), contextlib.nullcontext() if key == self.key else self._lock(key, 0):
                 shutil.rmtree(stale, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=self._home, prefix=f".{self.key}-", ignore_cleanup_errors=True) as name:  # fmt: skip # noqa: E501
+        with tempfile.TemporaryDirectory(dir=self._home, prefix=f".{self.key}-", ignore_cleanup_errors=True) as name:
             yield Path(name)
 
     def _make(self, workshop: Path, deadline: float) -> None:

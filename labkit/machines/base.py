@@ -171,7 +171,9 @@ class Machine(ABC):
         """Let its processors go on."""
 
     @abstractmethod
-    def run(self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False) -> Completed:  # fmt: skip
+    def run(
+        self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False
+    ) -> Completed:
         """Run a command inside; argv, never a shell string."""
 
     @abstractmethod

@@ -174,9 +174,15 @@ class KvmEngine:
 
         least = image.disk.stat().st_size
         if memory_bytes < _LEAST_MEMORY:
-            raise InvalidValue(f"{format_size(memory_bytes)} of memory are too little to boot", hint=f"give {format_size(_LEAST_MEMORY)} or more")  # fmt: skip # noqa: E501
+            raise InvalidValue(
+                f"{format_size(memory_bytes)} of memory are too little to boot",
+                hint=f"give {format_size(_LEAST_MEMORY)} or more",
+            )
         if disk_bytes < least:
-            raise InvalidValue(f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}", hint=f"give {format_size(least)} or more")  # fmt: skip # noqa: E501
+            raise InvalidValue(
+                f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}",
+                hint=f"give {format_size(least)} or more",
+            )
         require_program(QEMU)
         require_tun()
         require_memory(memory_bytes)

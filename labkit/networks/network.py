@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from filelock import FileLock, Timeout
@@ -97,7 +97,10 @@ class Network:
         free = (str(network[n]) for n in range(2, network.num_addresses // 2))
         address = next((address for address in free if address not in taken), None)
         if address is None:
-            raise NotEnough(f"the network {self.name} ({self.cidr}) has no address left", hint="destroy machines, or make a larger network")  # fmt: skip # noqa: E501
+            raise NotEnough(
+                f"the network {self.name} ({self.cidr}) has no address left",
+                hint="destroy machines, or make a larger network",
+            )
         seed = f"{self._networks.lab.name}/{self.name}/{address}".encode()
         tail = hashlib.sha256(seed).hexdigest()[:6]
         mac = ":".join(["52", "54", "00", tail[:2], tail[2:4], tail[4:]])
@@ -161,7 +164,23 @@ class Network:
     def _tunnel(self, host: Host, peers: list[Host]) -> None:
         link = f"vx{self._number}"
         if not host.run(["ip", "link", "show", link]).ok:
-            host.run(["ip", "link", "add", link, "type", "vxlan", "id", str(self._number), "local", host.address, "dstport", _VXLAN_PORT], check=True)  # fmt: skip # noqa: E501
+            host.run(
+                [
+                    "ip",
+                    "link",
+                    "add",
+                    link,
+                    "type",
+                    "vxlan",
+                    "id",
+                    str(self._number),
+                    "local",
+                    host.address,
+                    "dstport",
+                    _VXLAN_PORT,
+                ],
+                check=True,
+            )
             host.run(["ip", "link", "set", link, "master", self.bridge, "up"], check=True)
         for peer in peers:
             # One flooding entry a peer: broadcasts reach every host of the network.
@@ -234,9 +253,13 @@ class Networks:
         try:
             network = ipaddress.IPv4Network(cidr)
         except ValueError as error:
-            raise InvalidValue(f"{ascii(cidr)[:60]} is not an IPv4 range: {error}", hint='write it like "198.19.5.0/24"') from error  # fmt: skip # noqa: E501
+            raise InvalidValue(
+                f"{ascii(cidr)[:60]} is not an IPv4 range: {error}", hint='write it like "198.19.5.0/24"'
+            ) from error
         if not 16 <= network.prefixlen <= 28 or not network.subnet_of(RANGE):
-            raise InvalidValue(f"{cidr} cannot be a lab network", hint=f"take a /16 to /28 inside {RANGE}, which clashes with no LAN")  # fmt: skip # noqa: E501
+            raise InvalidValue(
+                f"{cidr} cannot be a lab network", hint=f"take a /16 to /28 inside {RANGE}, which clashes with no LAN"
+            )
         if clash := next((other for other in used if network.overlaps(other)), None):
             raise InvalidValue(f"{cidr} overlaps {clash}, which is in use", hint="leave cidr out, or choose another")
         return network

@@ -65,7 +65,7 @@ def unpack(suite: str, packages: Sequence[str], target: Path, temporary: Path, l
     check_tools()
     # Packages are only unpacked, so an ordinary user needs no other user's ids for it.
     mode = "root" if os.geteuid() == 0 else "chrootless"
-    argv = ["mmdebstrap", f"--mode={mode}", "--variant=extract", "--architectures=amd64",
+    argv = ["mmdebstrap", f"--mode={mode}", "--variant=extract", f"--keyring={_KEYS}", "--architectures=amd64",
             "--format=directory", f"--aptopt={_settings(temporary)}", f"--include={','.join(packages)}",
             suite, str(target)]  # fmt: skip
     if setpriv := shutil.which("setpriv"):

@@ -31,9 +31,7 @@ def needed_libraries(binary: bytes) -> list[str]:
     return []
 
 
-def _strings(
-    binary: bytes, pairs: Sequence[tuple[int, ...]], loads: Sequence[tuple[int, int, int]]
-) -> Iterator[str]:
+def _strings(binary: bytes, pairs: Sequence[tuple[int, ...]], loads: Sequence[tuple[int, int, int]]) -> Iterator[str]:
     table = next(value for tag, value in pairs if tag == _STRTAB)
     base = next(table - at + start for at, start, size in loads if at <= table < at + size)
     for tag, value in pairs:

@@ -25,29 +25,32 @@ from __future__ import annotations
 import struct
 
 _BASE = 0x400000
-_CODE = bytes.fromhex(
-    "488dac2400fcffff4889ee"  # lea rbp, [rsp-1024]; mov rsi, rbp
-    "31ffba1002000031c00f05"  # xor edi, edi; mov edx, 528; xor eax, eax; syscall
-    "83e8100f8c800000004189c4"  # sub eax, 16; jl bad; mov r12d, eax
-    "488b45004885c07422"  # mov rax, [rbp]; test rax, rax; jz seed
-    "480fc848894500"  # bswap rax; mov [rbp], rax
-    "488b4508480fc848894508"  # mov rax, [rbp+8]; bswap rax; mov [rbp+8], rax
-    "31ff4889eeb8e30000000f05"  # xor edi, edi; mov rsi, rbp; mov eax, SYS_clock_settime; syscall
-    "85c07852"  # test eax, eax; js bad
-    "4585e47449"  # seed: test r12d, r12d; jz good
-    "4489650c41c1e40344896508"  # mov [rbp+12], r12d; shl r12d, 3; mov [rbp+8], r12d
-    "488d3d46000000be01000000"  # lea rdi, [rip+path]; mov esi, O_WRONLY
-    "b8020000000f05"  # mov eax, SYS_open; syscall
-    "89c389c7be03520840488d5508"  # mov ebx, eax; mov edi, eax; mov esi, RNDADDENTROPY; lea rdx, [rbp+8]
-    "b8100000000f05"  # mov eax, SYS_ioctl; syscall
-    "85c0781689df"  # test eax, eax; js bad; mov edi, ebx
-    "be07520000"  # mov esi, RNDRESEEDCRNG
-    "b8100000000f05"  # mov eax, SYS_ioctl; syscall
-    "85c07804"  # test eax, eax; js bad
-    "31ffeb05"  # good: xor edi, edi; jmp end
-    "bf01000000"  # bad: mov edi, 1
-    "b83c0000000f05"  # end: mov eax, SYS_exit; syscall
-) + b"/dev/urandom\0"  # path
+_CODE = (
+    bytes.fromhex(
+        "488dac2400fcffff4889ee"  # lea rbp, [rsp-1024]; mov rsi, rbp
+        "31ffba1002000031c00f05"  # xor edi, edi; mov edx, 528; xor eax, eax; syscall
+        "83e8100f8c800000004189c4"  # sub eax, 16; jl bad; mov r12d, eax
+        "488b45004885c07422"  # mov rax, [rbp]; test rax, rax; jz seed
+        "480fc848894500"  # bswap rax; mov [rbp], rax
+        "488b4508480fc848894508"  # mov rax, [rbp+8]; bswap rax; mov [rbp+8], rax
+        "31ff4889eeb8e30000000f05"  # xor edi, edi; mov rsi, rbp; mov eax, SYS_clock_settime; syscall
+        "85c07852"  # test eax, eax; js bad
+        "4585e47449"  # seed: test r12d, r12d; jz good
+        "4489650c41c1e40344896508"  # mov [rbp+12], r12d; shl r12d, 3; mov [rbp+8], r12d
+        "488d3d46000000be01000000"  # lea rdi, [rip+path]; mov esi, O_WRONLY
+        "b8020000000f05"  # mov eax, SYS_open; syscall
+        "89c389c7be03520840488d5508"  # mov ebx, eax; mov edi, eax; mov esi, RNDADDENTROPY; lea rdx, [rbp+8]
+        "b8100000000f05"  # mov eax, SYS_ioctl; syscall
+        "85c0781689df"  # test eax, eax; js bad; mov edi, ebx
+        "be07520000"  # mov esi, RNDRESEEDCRNG
+        "b8100000000f05"  # mov eax, SYS_ioctl; syscall
+        "85c07804"  # test eax, eax; js bad
+        "31ffeb05"  # good: xor edi, edi; jmp end
+        "bf01000000"  # bad: mov edi, 1
+        "b83c0000000f05"  # end: mov eax, SYS_exit; syscall
+    )
+    + b"/dev/urandom\0"
+)  # path
 
 
 def program() -> bytes:

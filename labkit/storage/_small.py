@@ -158,10 +158,7 @@ def _modules(packages: Path) -> dict[str, Path]:
 
 def _index(order: dict[str, list[str]], place: dict[str, str]) -> str:
     """The text of ``modules.dep``."""
-    lines = [
-        f"{place[name]}: {' '.join(place[other] for other in reversed(order[name]))}".rstrip()
-        for name in order
-    ]
+    lines = [f"{place[name]}: {' '.join(place[other] for other in reversed(order[name]))}".rstrip() for name in order]
     return "\n".join(lines) + "\n"
 
 
@@ -186,8 +183,7 @@ def _initrd(packages: Path, modules: dict[str, Path], release: str) -> bytes:
     order = module_order(_EARLY_MODULES, modules)
     folder, directory, program = f"lib/modules/{release}", stat.S_IFDIR | 0o755, stat.S_IFREG | 0o755
     entries = [
-        Entry(name, directory)
-        for name in ("bin", "dev", "lib", "lib/modules", folder, "new", "proc", "sbin", "sys")
+        Entry(name, directory) for name in ("bin", "dev", "lib", "lib/modules", folder, "new", "proc", "sbin", "sys")
     ]
     entries += [
         Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)),

@@ -60,9 +60,7 @@ def _bare() -> float:
                 shutil.copy(folder / f"etc-{kind}", folder / kind)
         began = time.perf_counter()
         hosts = [
-            subprocess.Popen(
-                ["unshare", *as_user, *_NAMESPACES, "sh", "-c", _HOST, "sh", str(folder)]
-            )
+            subprocess.Popen(["unshare", *as_user, *_NAMESPACES, "sh", "-c", _HOST, "sh", str(folder)])
             for folder in folders
         ]
         with ThreadPoolExecutor() as pool:

@@ -138,10 +138,8 @@ def test_only_the_owner_can_open_the_control_socket(lab_name: str) -> None:
             lab.sockets.chmod(0o777)
             lab.sockets.parent.chmod(0o777)
             (lab.sockets / "ctl").chmod(0o777)
-            done = subprocess.run(
-                ["setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-c", INTRUDER, str(lab.sockets / "ctl")],
-                check=False, capture_output=True,
-            )  # fmt: skip
+            as_nobody = ["setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-c", INTRUDER]
+            done = subprocess.run([*as_nobody, lab.sockets / "ctl"], check=False, capture_output=True)
             lab.sockets.parent.chmod(0o700)
             assert (done.returncode, done.stdout) == (0, b"hung up"), done
 
@@ -166,13 +164,19 @@ def test_labs_of_a_run_are_apart_and_are_ended(lab_name: str, monkeypatch: pytes
 def test_ps_and_down_tell_what_there_is(lab_name: str) -> None:
     """`labkit ps` lists the lab and `labkit down` says what it removed."""
     Lab.open(lab_name, hosts=["alpha", "beta"])
-    listed = subprocess.run([sys.executable, "-m", "labkit.cli", "ps", "--json"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "labkit.cli", "ps", "--json"], capture_output=True, text=True, check=True
+    )
     [found] = [lab for lab in json.loads(listed.stdout) if lab["name"] == lab_name]
     assert [host["name"] for host in found["hosts"]] == ["alpha", "beta"]
-    ended = subprocess.run([sys.executable, "-m", "labkit.cli", "down", lab_name], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-m", "labkit.cli", "down", lab_name], capture_output=True, text=True, check=True
+    )
     assert "2 host(s): alpha, beta" in ended.stdout
     assert not _launch.is_alive(lab_name)
-    again = subprocess.run([sys.executable, "-m", "labkit.cli", "down", lab_name], capture_output=True, text=True, check=False)
+    again = subprocess.run(
+        [sys.executable, "-m", "labkit.cli", "down", lab_name], capture_output=True, text=True, check=False
+    )
     assert again.returncode == 1
     assert "there is no lab" in again.stderr
 

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.core
 @pytest.mark.parametrize(
     ("cidr", "why"),
     [
-        ("198.19.1.0/33", "not an IPv4 range"), ("198.19.1.1/24", "not an IPv4 range"), ("rubbish", "not an IPv4 range"),
+        ("198.19.1.0/33", "not an IPv4 range"), ("198.19.1.1/24", "not an IPv4 range"),
+        ("rubbish", "not an IPv4 range"),
         ("10.0.0.0/24", "cannot be a lab network"), ("198.19.0.0/30", "cannot be a lab network"),
         ("198.18.0.0/24", "overlaps"), ("198.19.1.128/25", "overlaps"), (7, "cannot be a lab network"),
     ],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,7 +13,6 @@ from _world import guests_of, until
 
 from labkit import Lab, _paths
 from labkit.hosts.base import Host
-from labkit.machines.base import State
 from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("client killed")]

@@ -41,7 +41,7 @@ def processes_of(lab: Lab, host: str) -> list[str]:
 
 
 def mounts_of(line: str) -> str:
-    with contextlib.suppress(OSError), open(f"/proc/{line.split()[0]}/mountinfo") as file:
+    with contextlib.suppress(OSError), open(f"/proc/{line.split(maxsplit=1)[0]}/mountinfo") as file:
         return file.read()
     return ""
 

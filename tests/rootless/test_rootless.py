@@ -27,7 +27,9 @@ def user() -> Iterator[str]:
     mode = stat.S_IMODE(TUN.stat().st_mode)
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True)
     if name not in Path("/etc/subuid").read_text():
-        subprocess.run(["usermod", "--add-subuids", "700000-765535", "--add-subgids", "700000-765535", name], check=True)
+        subprocess.run(
+            ["usermod", "--add-subuids", "700000-765535", "--add-subgids", "700000-765535", name], check=True
+        )
     TUN.chmod(0o666)
     yield name
     TUN.chmod(mode)
@@ -56,9 +58,8 @@ def as_user(user: str, argv: list[str], timeout_s: float) -> subprocess.Complete
 
 def test_core_passes_without_privileges(user: str) -> None:
     """What is marked core holds for an ordinary user, from the building of the image on."""
-    done = as_user(
-        user, [".venv/bin/python", "-m", "pytest", "-m", "core and not slow", "-p", "no:cacheprovider", "-q", "tests/contract", "tests/faults"], 1500
-    )  # fmt: skip
+    suite = ["-m", "core and not slow", "-p", "no:cacheprovider", "-q", "tests/contract", "tests/faults"]
+    done = as_user(user, [".venv/bin/python", "-m", "pytest", *suite], 1500)
     print(done.stdout[-6000:], done.stderr[-3000:])
     assert done.returncode == 0
     passed = re.search(r"(\d+) passed", done.stdout)

@@ -15,7 +15,8 @@ def test_good_names_pass(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-a", "A", "a_b", "a.b", "a b", "a\n", "a" * 32, "ä", "٣", "x;reboot", "../x", "</name>", None, 3, b"a"]
+    "name",
+    ["", "-a", "A", "a_b", "a.b", "a b", "a\n", "a" * 32, "ä", "٣", "x;reboot", "../x", "</name>", None, 3, b"a"],
 )
 def test_bad_names_are_refused_in_words(name: object) -> None:
     """Any other name is refused with what a name looks like, and is shown in ASCII, shortened."""
@@ -41,7 +42,9 @@ def test_what_is_no_size_is_refused(text: object) -> None:
         parse_size(text)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("8 h", 28800), ("90 s", 90), ("1.5 min", 90), (0.5, 0.5), ("200 ms", 0.2)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("8 h", 28800), ("90 s", 90), ("1.5 min", 90), (0.5, 0.5), ("200 ms", 0.2)]
+)
 def test_durations_are_seconds(text: float | str, seconds: float) -> None:
     """Words with a unit and plain numbers become seconds."""
     assert parse_duration(text) == seconds
@@ -55,14 +58,17 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (1023, "0.999 KiB"), (2**27, "128 MiB"), (1.5 * 2**30, "1.5 GiB"), (2**50, "1.02e+03 TiB")]
+    ("size", "text"),
+    [(0, "0 B"), (1023, "0.999 KiB"), (2**27, "128 MiB"), (1.5 * 2**30, "1.5 GiB"), (2**50, "1.02e+03 TiB")],
 )
 def test_sizes_are_shown_with_three_digits(size: float, text: str) -> None:
     """A size has at most three significant digits and a binary unit."""
     assert format_size(size) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.0123, "12.3 ms"), (1.5, "1.5 s"), (125, "2 min 5 s"), (28800, "8 h 0 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0123, "12.3 ms"), (1.5, "1.5 s"), (125, "2 min 5 s"), (28800, "8 h 0 min")]
+)
 def test_durations_are_shown_with_units(seconds: float, text: str) -> None:
     """A duration has a unit, or two."""
     assert format_duration(seconds) == text
