@@ -96,4 +96,6 @@ def progress(title: str) -> Iterator[Task]:
     finally:
         if isinstance(task, _Bar):
             task.close()
-    print(f"{title}: done in {format_duration(time.monotonic() - began)}", file=sys.stderr, flush=True)
+    # JupyterLab shows what goes to stderr in red.
+    out = sys.stdout if _in_notebook() else sys.stderr
+    print(f"{title}: done in {format_duration(time.monotonic() - began)}", file=out, flush=True)

@@ -28,12 +28,13 @@ _PATIENCE_S = 5.0
 
 
 class Agent:
-    """The agent in one domain."""
+    """The agent in one domain; when it does not answer, errors quote the console's log."""
 
-    def __init__(self, domain: libvirt.virDomain, host: str, machine: str) -> None:
+    def __init__(self, domain: libvirt.virDomain, host: str, machine: str, console: Path) -> None:
         self._domain = domain
         self._host = host
         self._machine = machine
+        self._console = console
 
     def ask(self, command: str, timeout_s: float = 10, **arguments: Any) -> Any:
         """Send one command and return its answer; libvirt's timeout counts whole seconds."""
@@ -41,34 +42,30 @@ class Agent:
         answer = libvirt_qemu.qemuAgentCommand(self._domain, json.dumps(request), max(1, round(timeout_s)), 0)
         return json.loads(answer)["return"]
 
-    def wait(self, deadline: float, console: Path) -> None:
-        """Wait until the agent answers; if it does not, quote the console's log.
-
-        `deadline` is on the monotonic clock.
-        """
+    def wait(self, deadline: float) -> None:
+        """Wait until the agent answers; `deadline` is on the monotonic clock."""
         while True:
             try:
                 self.ask("guest-ping", timeout_s=min(2.0, deadline - time.monotonic()))
                 return
             except libvirt.libvirtError as error:
                 if error.get_error_code() not in _NOT_YET:
-                    raise self._not_up(error, console) from error
+                    raise self._not_up(error) from error
             if time.monotonic() > deadline:
-                raise DeadlineExceeded(
-                    f"the guest did not come up in time; its console says: {last_words(console)}",
-                    hint="give it longer with timeout_s=…", host=self._host, machine=self._machine,
-                )  # fmt: skip
+                raise self._too_late(f"the guest did not come up in time; {self._last_words()}")
             time.sleep(0.01)
 
-    def _not_up(self, error: libvirt.libvirtError, console: Path) -> LabError:
+    def _not_up(self, error: libvirt.libvirtError) -> LabError:
         """Why the guest will not come up."""
         told = self._full_disk() or translate(error, self._host, self._machine)
         if not isinstance(told, InvalidState):
             return told
         return InvalidState(
-            f"the guest ended before it was up; its console says: {last_words(console)}",
-            host=self._host, machine=self._machine,
-        )  # fmt: skip
+            f"the guest ended before it was up; {self._last_words()}", host=self._host, machine=self._machine
+        )
+
+    def _last_words(self) -> str:
+        return f"its console says: {last_words(self._console)}"
 
     def run(self, argv: list[str], data: bytes, timeout_s: float) -> tuple[int, bytes, bytes]:
         """Run a command to its end: exit code (negative: signal), stdout, stderr."""
@@ -128,11 +125,11 @@ class Agent:
                 hint="is the program in the guest's image?", host=self._host, machine=self._machine,
             )  # fmt: skip
         if error.get_error_code() in _NOT_YET and waited_s:
-            return self._too_late(f"the guest did not answer within {waited_s:g} s")
+            return self._too_late(f"the guest did not answer within {waited_s:g} s; {self._last_words()}")
         if error.get_error_code() in _NOT_YET:
             return InvalidState(
-                "the guest agent does not answer", hint="is the guest running and booted? see console()",
-                host=self._host, machine=self._machine,
+                f"the guest agent does not answer; {self._last_words()}", host=self._host, machine=self._machine,
+                hint="is the guest booted?",
             )  # fmt: skip
         return translate(error, self._host, self._machine)
 

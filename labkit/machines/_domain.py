@@ -12,12 +12,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from ..errors import InvalidValue
 from .base import MachineSpec, NetworkInterface
 
 NAMESPACE = "https://labkit.invalid/machine"
 AGENT = "org.qemu.guest_agent.0"
 MOST_VCPUS = 8
 ElementTree.register_namespace("labkit", NAMESPACE)
+
+
+def check_vcpus(vcpus: object, most: int = MOST_VCPUS) -> None:
+    """Raise `InvalidValue` unless `vcpus` is a number of processors from 1 to `most`."""
+    if isinstance(vcpus, bool) or not isinstance(vcpus, int) or not 1 <= vcpus <= most:
+        raise InvalidValue(f"{ascii(vcpus)[:60]} is not a number of processors", hint=f"give 1 to {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +102,10 @@ class Domain:
         SubElement(devices, "memballoon", model="virtio")
         rng = SubElement(devices, "rng", model="virtio")
         _text(rng, "backend", "/dev/urandom", model="random")
+        SubElement(devices, "panic", model="isa")  # the guest's kernel tells of its end; see on_crash
         SubElement(devices, "controller", type="usb", model="none")
         SubElement(devices, "controller", type="pci", model="pcie-root")
-        for _ in range(4):  # room for what is plugged in later
+        for _ in range(9):  # a port for each device, and four for what is plugged in later
             SubElement(devices, "controller", type="pci", model="pcie-root-port")
 
 

@@ -16,11 +16,12 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import libvirt
 
 from .._run import Completed, check_argv
-from .._values import check_name, parse_size
+from .._values import check_name, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _libvirt
 from ._agent import Agent
 from ._console import Console
+from ._domain import check_vcpus
 from ._libvirt import spoken
 from .base import Machine, MachineSpec, Sample, State
 
@@ -87,7 +88,7 @@ class KvmMachine(Machine):
     def become(self, deadline: float) -> None:
         """Wait for the guest's agent and tell the guest who it is."""
         agent = self._agent()
-        agent.wait(deadline, self._log)
+        agent.wait(deadline)
         lines = "\n".join(self._identity()) + "\n"
         code, out, err = agent.run([_IDENTITY], lines.encode(), max(5.0, deadline - time.monotonic()))
         if code != 0:
@@ -117,7 +118,7 @@ class KvmMachine(Machine):
         return lines
 
     def _agent(self) -> Agent:
-        return Agent(self.domain(), self.host.name, self.name)
+        return Agent(self.domain(), self.host.name, self.name, self._log)
 
     # Verbs
 
@@ -171,6 +172,7 @@ class KvmMachine(Machine):
         self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False
     ) -> Completed:
         words = check_argv(argv)
+        parse_duration(timeout_s, "time limit")
         began = time.monotonic()
         data = input.encode() if isinstance(input, str) else input
         if self._state not in (State.RUNNING, State.STARTING) and self.refresh() is not State.RUNNING:
@@ -218,9 +220,7 @@ class KvmMachine(Machine):
             with spoken(self.host.name, self.name):
                 self.domain().setMemoryFlags(size // 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
         if vcpus is not None:
-            most = self.domain().maxVcpus()
-            if not 1 <= vcpus <= most:
-                raise InvalidValue(f"{self.name} can have 1 to {most} processors", machine=self.name)
+            check_vcpus(vcpus, self.domain().maxVcpus())
             with spoken(self.host.name, self.name):
                 domain = self.domain()
                 if vcpus > domain.vcpusFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE):

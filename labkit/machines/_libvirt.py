@@ -40,6 +40,8 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: State.FAILED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: State.PAUSED,
 }
+_FAILURES = (libvirt.VIR_DOMAIN_SHUTOFF_CRASHED, libvirt.VIR_DOMAIN_SHUTOFF_FAILED)
+_FAILED_EVENTS = (libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED)
 _AFTER_EVENT = {
     libvirt.VIR_DOMAIN_EVENT_UNDEFINED: None,
     libvirt.VIR_DOMAIN_EVENT_DEFINED: None,
@@ -103,7 +105,10 @@ def translate(error: libvirt.libvirtError, host: str, machine: str) -> LabError:
 
 def state_of(domain: libvirt.virDomain) -> State:
     """What libvirt says now that the domain is doing."""
-    return _STATES.get(domain.state()[0], State.UNKNOWN)
+    state, reason = domain.state()
+    if state == libvirt.VIR_DOMAIN_SHUTOFF and reason in _FAILURES:
+        return State.FAILED
+    return _STATES.get(state, State.UNKNOWN)
 
 
 def follow(connection: libvirt.virConnect, told: Callable[[str, State], None], lost: Callable[[], None]) -> None:
@@ -111,7 +116,7 @@ def follow(connection: libvirt.virConnect, told: Callable[[str, State], None], l
 
     def on_event(_connection: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
         state = _AFTER_EVENT.get(event)
-        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED:
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail in _FAILED_EVENTS:
             state = State.FAILED
         if state:
             told(domain.name(), state)

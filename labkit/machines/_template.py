@@ -149,8 +149,8 @@ class Template:
                 connection.lookupByName(name).destroy()  # of a maker that died
             domain = connection.createXML(kind.xml(), libvirt.VIR_DOMAIN_START_AUTODESTROY)
             try:
-                agent = Agent(domain, self._host.name, name)
-                agent.wait(deadline, kind.console_log)
+                agent = Agent(domain, self._host.name, name, kind.console_log)
+                agent.wait(deadline)
                 agent.run(["/bin/sync"], b"", 20)
                 _squeeze(domain, agent)
                 domain.save(str(workshop / "memory.save"))

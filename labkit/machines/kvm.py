@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from .._paths import disk_room
-from .._values import check_name, format_size, parse_size
+from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import InvalidValue, LabError, LabGone, NameInUse, NotFound
 from ..hosts._launch import remove_tree
 from ..hosts.acceleration import QEMU, Acceleration, acceleration
@@ -24,7 +24,7 @@ from ..networks._libvirt_network import LibvirtNetwork
 from ..storage.images import Image
 from ..storage.images import get as get_image
 from . import _libvirt
-from ._domain import MOST_VCPUS, Domain, read_spec
+from ._domain import Domain, check_vcpus, read_spec
 from ._kvm_machine import KvmMachine
 from ._libvirt import spoken
 from ._template import Template, is_template
@@ -129,7 +129,7 @@ class KvmEngine:
         InvalidName, InvalidValue, NameInUse, NotFound, NotEnoughMemory, NotEnoughDisk, ImageError,
         DeviceMissing, DeadlineExceeded
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + parse_duration(timeout_s, "time limit")
         names = self._check(name, vcpus, networks)
         sizes = parse_size(memory, "memory size"), parse_size(disk, "disk size")
         chosen = image if isinstance(image, Image) else get_image(image)
@@ -160,8 +160,7 @@ class KvmEngine:
 
     def _check(self, name: str, vcpus: int, networks: Iterable[str]) -> list[str]:
         check_name(name, "name of a machine")
-        if isinstance(vcpus, bool) or not isinstance(vcpus, int) or not 1 <= vcpus <= MOST_VCPUS:
-            raise InvalidValue(f"{vcpus!r} is not a number of processors", hint=f"give 1 to {MOST_VCPUS}")
+        check_vcpus(vcpus)
         names = [networks] if isinstance(networks, str) else list(networks)
         if len(set(names)) != len(names):
             raise InvalidValue("a network is given twice", hint="name each network once")
@@ -200,6 +199,7 @@ class KvmEngine:
             [*virsh, "destroy", spec.name],  # what libvirt was still about to start
         ]  # fmt: skip
         made: list[str] = []
+        owner = ""
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         try:
             with self.host.reserve_folder(folder, steps) as commit:
@@ -212,10 +212,11 @@ class KvmEngine:
                     raise
                 commit()
         except FileExistsError as error:
+            with contextlib.suppress(OSError):  # it may be gone by now
+                owner = (folder / "host").read_text()
             raise NameInUse(
-                f"there is a machine {spec.name} already", host=self.host.name,
-                hint="choose another name, or destroy that one",
-            ) from error  # fmt: skip
+                f"there is a machine {spec.name} already", host=owner, hint="choose another name, or destroy that one"
+            ) from error
 
     def connection_path(self) -> Path:
         """The socket of the host's libvirt as its daemon knows it."""

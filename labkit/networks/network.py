@@ -215,12 +215,12 @@ class Networks:
         ------
         InvalidName, InvalidValue, NameInUse
         """
-        check_name(name, "name of a network")
         if mode not in MODES:
             raise InvalidValue(f"{ascii(mode)[:40]} is not a mode of a network", hint=f"use one of {', '.join(MODES)}")
         home = self.lab[host or next(iter(self.lab.hosts), "alpha")]
+        path = self._path(name)
         with self._lock():
-            if self._path(name).exists():
+            if path.exists():
                 raise NameInUse(f"there is a network {name} already", hint=f'lab.networks["{name}"]')
             network = Network(self, self._new_record(name, mode, cidr, home.name))
         try:
@@ -230,7 +230,7 @@ class Networks:
             if home.kvm.is_connected:
                 with contextlib.suppress(LabError):
                     home.kvm.remove_network(name)
-            self._path(name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
         return network
 
@@ -277,7 +277,7 @@ class Networks:
         self.lab.journal("network removed", network=name)
 
     def __getitem__(self, name: str) -> Network:
-        return Network(self, self._read(check_name(name, "name of a network")))
+        return Network(self, self._read(name))
 
     def __iter__(self) -> Iterator[Network]:
         return iter([self[name] for name in self._names()])
@@ -323,7 +323,7 @@ class Networks:
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
+        return self._folder / f"{check_name(name, 'name of a network')}.json"
 
     def _read(self, name: str) -> _Record:
         try:

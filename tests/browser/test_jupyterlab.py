@@ -39,7 +39,7 @@ def address() -> Iterator[str]:
         port = free.getsockname()[1]
     server = subprocess.Popen(
         [REPOSITORY / "lab", "--no-browser", f"--port={port}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True, cwd="/",
+        start_new_session=True, cwd="/",
     )  # fmt: skip
     try:
         yield _printed_address(server, port)
@@ -48,17 +48,17 @@ def address() -> Iterator[str]:
         server.wait(20)
 
 
-def _printed_address(server: subprocess.Popen[str], port: int) -> str:
-    deadline, said = time.monotonic() + 120, ""
+def _printed_address(server: subprocess.Popen[bytes], port: int) -> str:
+    deadline, said = time.monotonic() + 180, b""
     assert server.stdout
     while time.monotonic() < deadline:
         if select.select([server.stdout], [], [], 1)[0]:
-            line = server.stdout.readline()
-            said += line
-            if found := re.search(rf"http://(?:localhost|127\.0\.0\.1):{port}/lab\S*token=\w+", line):
-                return found[0]
-            assert line, f"./lab ended: {said}"
-    raise AssertionError(f"./lab printed no address: {said}")
+            more = os.read(server.stdout.fileno(), 65536)
+            assert more, f"./lab ended: {said.decode()}"
+            said += more
+            if found := re.search(rf"http://(?:localhost|127\.0\.0\.1):{port}/lab\S*token=\w+\s".encode(), said):
+                return found[0].decode().strip()
+    raise AssertionError(f"./lab printed no address: {said.decode()}")
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ def notebook() -> Iterator[str]:
     folder = REPOSITORY / "notebooks" / f"browser-{secrets.token_hex(3)}"
     folder.mkdir()
     shutil.copy(REPOSITORY / "notebooks" / "01_first_machine.ipynb", folder)
+    shutil.copytree(REPOSITORY / "notebooks" / "pictures", folder / "pictures")
     yield f"{folder.name}/01_first_machine.ipynb"
     shutil.rmtree(folder)
 
@@ -84,6 +85,8 @@ def test_first_machine_runs_in_jupyterlab(address: str, page: Page, notebook: st
     base, query = address.split("/lab?", 1)
     page.goto(f"{base}/lab/tree/{notebook}?{query}&reset")
     page.wait_for_selector(".jp-Notebook .jp-InputPrompt", timeout=90_000)
+    # Before its kernel answers, a notebook asks which one to take.
+    page.get_by_text("| Idle").wait_for(timeout=90_000)
     page.click("text=Run >> nth=0")
     page.click("li[role=menuitem]:has-text('Run All Cells')")
     _wait_until_ran(page, notebook, time.monotonic() + 240)

@@ -50,7 +50,7 @@ def test_each_is_what_the_lab_says(machines: list[Machine]) -> None:
 def test_clocks_are_right(machines: list[Machine]) -> None:
     """A machine restored from memory has the time of now, not of then."""
     for machine in machines:
-        assert abs(float(machine.run(["date", "+%s"]).stdout) - time.time()) < 3
+        assert abs(float(machine.run(["date", "+%s"]).stdout) - time.time()) < 10
 
 
 def test_they_reach_each_other_by_name(machines: list[Machine]) -> None:

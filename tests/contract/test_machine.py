@@ -159,7 +159,7 @@ def test_snapshot_and_revert_bring_back_disk_and_memory(machine: Machine) -> Non
     machine.run(["sh", "-c", "echo new > /root/file; echo new > /run/in-memory; sync"], check=True)
     machine.revert("before")
     assert machine.run(["cat", "/root/file", "/run/in-memory"]).stdout == "old\nold\n"
-    assert abs(float(machine.run(["date", "+%s"]).stdout) - time.time()) < 3
+    assert abs(float(machine.run(["date", "+%s"]).stdout) - time.time()) < 10
     with pytest.raises(NameInUse):
         machine.snapshot("before")
     with pytest.raises(NotFound, match="before"):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _world import guests_of, until
@@ -48,28 +49,34 @@ Lab.attach(lab)["alpha"].kvm.create("victim", networks=["lan"], instant=kind == 
 """
 
 Victim = Callable[..., subprocess.Popen[str]]
+
+
+def slow(where: str, when: str) -> Any:
+    return pytest.param(where, when, marks=pytest.mark.slow)
+
+
 INSTANT = [
-    ("labkit.hosts._channel:Channel.request", "before"),
+    slow("labkit.hosts._channel:Channel.request", "before"),
     ("labkit.hosts._channel:Channel.request", "after"),
-    ("labkit.networks.network:Network.reserve", "before"),
+    slow("labkit.networks.network:Network.reserve", "before"),
     ("labkit.networks.network:Network.reserve", "after"),
     ("labkit.networks.network:Network.announce", "after"),
     ("labkit.machines._template:Template.stamp", "after"),
-    ("libvirt:virConnect.restoreFlags", "before"),
-    ("libvirt:virConnect.restoreFlags", "2"),
+    slow("libvirt:virConnect.restoreFlags", "before"),
+    slow("libvirt:virConnect.restoreFlags", "2"),
     ("libvirt:virConnect.restoreFlags", "20"),
-    ("libvirt:virConnect.restoreFlags", "100"),
-    ("libvirt:virConnect.restoreFlags", "after"),
-    ("libvirt:virConnect.defineXML", "after"),
-    ("labkit.machines._kvm_machine:KvmMachine.become", "50"),
+    slow("libvirt:virConnect.restoreFlags", "100"),
+    slow("libvirt:virConnect.restoreFlags", "after"),
+    slow("libvirt:virConnect.defineXML", "after"),
+    slow("labkit.machines._kvm_machine:KvmMachine.become", "50"),
     ("labkit.machines._kvm_machine:KvmMachine.become", "after"),
 ]
 COLD = [
-    ("labkit.machines.kvm:KvmEngine.make_overlay", "after"),
-    ("libvirt:virConnect.defineXML", "after"),
-    ("libvirt:virDomain.create", "5"),
+    slow("labkit.machines.kvm:KvmEngine.make_overlay", "after"),
+    slow("libvirt:virConnect.defineXML", "after"),
+    slow("libvirt:virDomain.create", "5"),
     ("libvirt:virDomain.create", "60"),
-    ("libvirt:virDomain.create", "after"),
+    slow("libvirt:virDomain.create", "after"),
     ("labkit.machines._kvm_machine:KvmMachine.become", "500"),
 ]
 
@@ -151,14 +158,15 @@ def templates_in(cache: Path) -> list[str]:
     return sorted(path.name for path in (cache / "templates").iterdir() if path.is_dir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "when"),
     [
-        pytest.param("libvirt:virConnect.createXML", "40", marks=pytest.mark.slow),
-        pytest.param(f"{TEMPLATE}Agent.wait", "300", marks=pytest.mark.slow),
+        ("libvirt:virConnect.createXML", "40"),
+        (f"{TEMPLATE}Agent.wait", "300"),
         ("libvirt:virDomain.save", "100"),
-        pytest.param("libvirt:virDomain.save", "after", marks=pytest.mark.slow),
-        pytest.param(f"{TEMPLATE}Template._note", "after", marks=pytest.mark.slow),
+        ("libvirt:virDomain.save", "after"),
+        (f"{TEMPLATE}Template._note", "after"),
     ],
 )
 def test_a_killed_maker_of_a_template_spoils_nothing(

@@ -93,9 +93,10 @@ def test_libvirt_killed_during_create(lab: Lab, monkeypatch: pytest.MonkeyPatch)
 def test_garbage_on_a_control_socket_ends_nothing(lab: Lab) -> None:
     """Whatever is sent to a first process, it answers or hangs up, and goes on."""
     deep = "[" * 50_000
-    words = [b"\xff\xfe", b"{}", b"[]", b'"x"', b"7", b'{"op": []}', b'{"op": "begin"}', b'{"op": "_reap"}', deep.encode()]
-    words += [json.dumps({"op": "spawn", "argv": argv}).encode() for argv in ([], "", [7], ["a\0b"], [["x"]])]
-    words += [b'{"op": "daemon", "name": 7, "argv": ["true"], "log": "/nonexistent/log"}', b'{"op": "host", "name": {}}']
+    requests = [{"op": "spawn", "argv": argv} for argv in ([], "", [7], ["a\0b"], [["x"]])]
+    requests += [{"op": []}, {"op": "begin"}, {"op": "_reap"}, {"op": "host", "name": {}}, [], "x", 7]
+    requests += [{"op": "daemon", "name": 7, "argv": ["true"], "log": "/nonexistent/log"}]
+    words = [b"\xff\xfe", deep.encode(), *(json.dumps(request).encode() for request in requests)]
     pids = first_process(lab["alpha"])
     for path in (lab.sockets / "ctl", lab.sockets / "alpha" / "ctl"):
         for word in words:

@@ -68,7 +68,6 @@ def test_a_full_disk_during_create_leaves_nothing(lab_name: str, tmp_path: Path)
         "labkit.hosts._channel:Channel.request",
         "labkit.networks.network:Network.reserve",
         "labkit.machines._template:Template.stamp",
-        "labkit.machines._kvm_machine:KvmMachine.become",
         "labkit.machines._agent:Agent.run",
     ]
     before = take_stock(lab_name)
@@ -125,13 +124,15 @@ for part in ("images", "acceleration.json", "libvirt-capabilities"):
     os.symlink(os.path.join(shared, part), os.path.join(cache, part))
 with Lab(name) as lab:
     print(told(lambda: lab["alpha"].kvm.create("web")))
-    print(lab.machines(), os.listdir(lab.folder / "machines"), lab["alpha"].run(["pgrep", "-c", "qemu-system"]).stdout.strip())
+    guests = lab["alpha"].run(["pgrep", "-c", "qemu-system"]).stdout.strip()
+    print(lab.machines(), os.listdir(lab.folder / "machines"), guests)
     print([name for name in os.listdir(os.path.join(cache, "templates")) if not name.endswith(".lock")])
 """
 
 
 def test_a_full_cache_while_a_template_is_made_leaves_nothing(lab_name: str, tmp_path: Path) -> None:
     """When the cache fills while a memory image is prepared, the error says so and no part of it stays."""
-    lines = run_on("20m", "LABKIT_CACHE", tmp_path / "cache", NO_ROOM_FOR_A_TEMPLATE, lab_name, str(_paths.cache_home()))
+    shared = str(_paths.cache_home())
+    lines = run_on("20m", "LABKIT_CACHE", tmp_path / "cache", NO_ROOM_FOR_A_TEMPLATE, lab_name, shared)
     assert lines[0].startswith("NotEnoughDisk: ")
     assert lines[1:] == ["[] [] 0", "[]"]

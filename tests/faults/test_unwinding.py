@@ -41,7 +41,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, afte
 def test_an_exception_in_the_block_removes_all(lab_name: str) -> None:
     """When the body of `with Lab(…)` fails, everything that it had made is gone, and its error comes out."""
     before = take_stock(lab_name)
-    with pytest.raises(Boom), Lab(lab_name, hosts=["alpha", "beta"]) as lab:
+    with pytest.raises(Boom), Lab(lab_name, hosts=["alpha", "beta"]) as lab:  # noqa: PT012
         lab.networks.create("lan")
         lab["alpha"].kvm.create("web", networks=["lan"])
         raise Boom
@@ -122,9 +122,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_a_real_ctrl_c_at_any_time_leaves_no_lab(
-    lab_name: str, python: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_real_ctrl_c_at_any_time_leaves_no_lab(lab_name: str, python: Callable[..., subprocess.Popen[str]]) -> None:
     """SIGINT at whatever moment of a lab's making ends in KeyboardInterrupt and nothing left."""
     before = take_stock(lab_name)
     for delay_ms in (1, 20, 60, 130, 250, 600):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import re
 import secrets
 import shutil
+import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,11 +37,30 @@ def user() -> Iterator[str]:
     TUN.chmod(0o666)
     yield name
     TUN.chmod(mode)
+    end_processes_of(pwd.getpwnam(name).pw_uid)
     subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
     for path, content in kept.items():
         Path(path).write_bytes(content)
     assert not Path("/home", name).exists()
     shutil.rmtree(f"/tmp/labkit-{name}", ignore_errors=True)
+
+
+def end_processes_of(uid: int) -> None:
+    """End what a failed test of the user left, and wait until it is gone."""
+    deadline = time.monotonic() + 20
+    while left := [int(path.name) for path in Path("/proc").glob("[0-9]*") if _owner(path) == uid]:
+        assert time.monotonic() < deadline, left
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _owner(path: Path) -> int:
+    try:
+        return path.stat().st_uid if (path / "cmdline").read_bytes() else -1
+    except OSError:
+        return -1
 
 
 def as_user(user: str, argv: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
