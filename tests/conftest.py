@@ -72,5 +72,8 @@ def python() -> Callable[..., subprocess.Popen[str]]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Name what was left for `./lab test --all`."""
-    if "not slow" in (config.getoption("-m") or ""):
-        terminalreporter.write_line("left for ./lab test --all: the tests marked slow (pytest -m slow --collect-only)")
+    if "not slow" not in (config.getoption("-m") or ""):
+        return
+    files = sorted((REPOSITORY / "tests").rglob("test_*.py"))
+    slow = [str(file.relative_to(REPOSITORY)) for file in files if "pytest.mark.slow" in file.read_text()]
+    terminalreporter.write_line(f"left for ./lab test --all, the slow tests of: {', '.join(slow)}")

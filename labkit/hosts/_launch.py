@@ -158,11 +158,25 @@ def _why_not(log: Path) -> LabError:
 
 def end(name: str, process: subprocess.Popen[bytes] | None = None) -> None:
     """Ask the lab to end and wait until all of it is gone, its files too."""
+    ending: list[int] = []
     with contextlib.suppress(LabError), channel(name) as connection:
+        ending = _with_parent(connection.peer_pid())
         connection.request("close")
     clear(name)
+    for descriptor in ending:
+        select.select([descriptor], [], [], 10)
+        os.close(descriptor)
     if process:
         process.wait(timeout=10)
+
+
+def _with_parent(pid: int) -> list[int]:
+    """Descriptors that tell when a lab's first process, and the `unshare` that waits for it, have ended."""
+    found = []
+    with contextlib.suppress(OSError):
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        found += [os.pidfd_open(each) for each in (pid, parent)]
+    return found
 
 
 def clear(name: str) -> int:

@@ -109,8 +109,10 @@ class NamespaceHost(Host):
 
     def why_libvirt_failed(self) -> DaemonFailed | None:
         main = next(iter(_libvirtd.daemons()))
+        deadline = time.monotonic() + 1  # one that is about to end has hung up before it has ended
         with self._channel() as channel:
-            code = self._exit_code(channel, main)
+            while (code := self._exit_code(channel, main)) is None and time.monotonic() < deadline:
+                time.sleep(0.01)
         if code is None:
             return None
         return _libvirtd.failure(f"ended with exit code {code}", self.folder / f"{main}.log", self.name)
