@@ -48,7 +48,7 @@ class Stock:
 def take_stock(lab: str) -> Stock:
     """What there is now of the lab named `lab` of this user."""
     folders = [_launch.folder(lab), _launch.sockets(lab)]
-    return Stock(_processes(folders), _links(), _mounts(), _cgroups(_launch.key(lab)), _files(folders))
+    return Stock(_processes(folders), _links(), _mounts(), _cgroups(lab), _files(folders))
 
 
 def settle(lab: str, before: Stock, timeout_s: float = 10) -> dict[str, list[str]]:
@@ -88,7 +88,7 @@ def _mounts() -> frozenset[str]:
 
 
 def _cgroups(lab: str) -> frozenset[str]:
-    return frozenset(str(path) for path in Path("/sys/fs/cgroup").glob(f"**/labkit-{lab}"))
+    return frozenset(str(path) for path in _launch.cgroups(lab))
 
 
 def _files(folders: list[Path]) -> frozenset[str]:

@@ -190,15 +190,25 @@ def clear(name: str) -> int:
     state = folder(name)
     _wait_until_dead(state / "alive", name)
     left = [path for path in (sockets(name), state) if path.exists()]
-    left += [*state.parent.glob(".ended-*"), *_paths.runtime_home().glob(".ended-*")]
-    count = sum(len(files) for path in left for _, _, files in os.walk(path))
+    ended = [*state.parent.glob(".ended-*"), *_paths.runtime_home().glob(".ended-*")]
+    count = sum(len(files) for path in [*left, *ended] for _, _, files in os.walk(path))
     for path in left:
         remove_tree(path)
-    for path in Path("/sys/fs/cgroup").glob(f"*/**/labkit-{key(name)}") if os.geteuid() == 0 else ():
+    for path in ended:
+        with contextlib.suppress(LabError):  # another lab may just be removing it
+            remove_tree(path)
+    for path in cgroups(name) if os.geteuid() == 0 else ():
         for sub, _, _ in os.walk(path, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(sub)
     return count
+
+
+def cgroups(name: str) -> list[Path]:
+    """The cgroups of lab `name`, in every hierarchy."""
+    wanted = f"labkit-{key(name)}"
+    # By `os.walk`, which does not mind that others go in between.
+    return [Path(top) / wanted for top, folders, _ in os.walk("/sys/fs/cgroup") if wanted in folders]
 
 
 def _wait_until_dead(alive: Path, name: str) -> None:

@@ -297,7 +297,7 @@ began = time.monotonic()
 try:
     require_tun()
 except DeviceMissing as error:
-    print(error, time.monotonic() - began < 0.02)
+    print(error, time.monotonic() - began < 0.5)
 """
     out = stage(f"as_user {python(code)}; chmod 0600 /dev/net/tun; as_user {python(code)}")
     assert "/dev/net/tun: closed to this user" in out
@@ -400,7 +400,7 @@ def test_memory_of_the_machine() -> None:
 
     began = time.monotonic()
     require_memory(2**20)
-    assert time.monotonic() - began < 0.02
+    assert time.monotonic() - began < 0.5
     with pytest.raises(NotEnoughMemory, match="1.02e.03 TiB of memory are needed|1 PiB|1024 TiB"):
         require_memory(2**50)
 

@@ -69,7 +69,7 @@ def refused(lab: Lab) -> Iterator[Callable[..., LabError]]:
         began = time.monotonic()
         with pytest.raises(kind) as caught:
             call(*arguments, **words)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
         assert type(caught.value) is kind
         assert caught.value.hint
         return caught.value

@@ -60,7 +60,7 @@ def test_its_machines_and_daemons_end_and_the_other_host_goes_on(lab: Lab) -> No
         with pytest.raises(LabGone, match="alpha has ended") as caught:
             use()
         assert 'lab.add_host("alpha")' in caught.value.hint
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
     assert web.state == "unknown"
 
 
