@@ -72,17 +72,26 @@ def _ip(*commands: str) -> None:
 
 # ── The mounts of a host ──────────────────────────────────────────────────────────────────────
 
+_LAYERS = Path("/run/layers")
+
+
+def _layer(folder: Path, files: dict[str, str]) -> None:
+    """Lay a writable layer over `folder`, in which are copies of `files` (`{name: source}`)."""
+    upper, work = (_LAYERS / folder.relative_to("/") / part for part in (".upper", ".work"))
+    upper.mkdir(parents=True)
+    work.mkdir()
+    for name, source in files.items():
+        shutil.copyfile(source, upper / name)
+    mount("overlay", str(folder), "overlay", data=f"lowerdir={folder},upperdir={upper},workdir={work}")
+
 
 def _provide(folder: Path) -> None:
-    """Make `folder` exist by laying a writable layer over its nearest parent that does."""
+    """Make `folder` exist, in a layer over its nearest parent that does."""
     if folder.is_dir():
         return
     parent = next(path for path in folder.parents if path.is_dir())
-    layer = Path("/run/layer") / parent.name
-    for part in ("upper", "work"):
-        (layer / part).mkdir(parents=True)
-    mount("overlay", str(parent), "overlay",
-          data=f"lowerdir={parent},upperdir={layer / 'upper'},workdir={layer / 'work'}")  # fmt: skip
+    if not any((_LAYERS / path.relative_to("/") / ".upper").is_dir() for path in [parent, *parent.parents]):
+        _layer(parent, {})
     folder.mkdir(parents=True)
 
 
@@ -133,12 +142,14 @@ def _enter_host(host: dict[str, Any]) -> None:
     mount("proc", "/proc", "proc", MS_NOSUID_NODEV | MS_NOEXEC)
     _mount_run([host["run_dir"], host["state_dir"], host["lab_dir"], *host["keep"]])
     _mount_sys(host["cgroups"])
+    # Not mounted over the system's: such a mount is gone when somebody replaces the file below it.
+    files = {Path(inside).name: outside for inside, outside in host["files"].items()}
+    _layer(Path("/etc"), {**files, "hosts": host["hosts_file"]})
+    mount(host["hosts_file"], "/etc/hosts", flags=MS_BIND)  # it changes when hosts come and go
     for inside, outside in host["folders"].items():
-        if not os.path.isfile(outside):
-            os.makedirs(outside, exist_ok=True)
-            _provide(Path(inside))
+        os.makedirs(outside, exist_ok=True)
+        _provide(Path(inside))
         mount(outside, inside, flags=MS_BIND)
-    mount(host["hosts_file"], "/etc/hosts", flags=MS_BIND)
     _ip("link set lo up")
 
 
@@ -452,13 +463,13 @@ class LabServer(Server):
 
     def do_host(
         self, client: Connection, fds: list[int], name: str, run_dir: str, state_dir: str,
-        folders: dict[str, str], keep: list[str],
+        folders: dict[str, str], files: dict[str, str], keep: list[str],
     ) -> dict[str, Any]:  # fmt: skip
         if name in self.hosts and self.hosts[name]["exit"] is None:
             return {"started": False, **self.hosts[name]}
         host = {
             "name": name, "index": self._index(name), "run_dir": run_dir, "state_dir": state_dir,
-            "folders": folders, "keep": keep, "cgroups": bool(self.cgroups),
+            "folders": folders, "files": files, "keep": keep, "cgroups": bool(self.cgroups),
             "lab_dir": self.config["state_dir"], "hosts_file": self.config["hosts_file"],
         }  # fmt: skip
         pid = self._fork_host(host, run_dir)
@@ -572,6 +583,7 @@ class LabServer(Server):
 
 def main() -> None:
     """Be the first process of the lab described by the JSON in argv[1]; argv[2] is a pipe."""
+    os.umask(0o022)  # daemons drop their rights and must still read what belongs to the host
     config, ready = json.loads(sys.argv[1]), int(sys.argv[2])
     alive = os.open(config["alive"], os.O_RDONLY | os.O_CLOEXEC)
     fcntl.flock(alive, fcntl.LOCK_EX)  # held while the lab lives, so that no one sweeps it

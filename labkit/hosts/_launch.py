@@ -175,7 +175,9 @@ def _with_parent(pid: int) -> list[int]:
     found = []
     with contextlib.suppress(OSError):
         parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        found += [os.pidfd_open(each) for each in (pid, parent)]
+        found.append(os.pidfd_open(pid))
+        if Path(f"/proc/{parent}/comm").read_text() == "unshare\n":  # or it was killed, and another adopted its child
+            found.append(os.pidfd_open(parent))
     return found
 
 

@@ -19,23 +19,28 @@ FOLDERS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/l
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
-ACCOUNTS = ("/etc/passwd", "/etc/group")
 _USERS = {"/etc/passwd": "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin",
           "/etc/group": "libvirt-qemu:x:64055:"}  # fmt: skip
 
 
 def folders(state: Path) -> dict[str, str]:
     """What is mounted where in a host: ``{inside: outside}``."""
-    return {inside: str(state / inside.strip("/").replace("/", "-")) for inside in FOLDERS + ACCOUNTS}
+    return {inside: str(state / inside.strip("/").replace("/", "-")) for inside in FOLDERS}
 
 
-def write_accounts(state: Path) -> None:
-    """Give the host the user that libvirt is compiled for, which only a system package makes."""
-    for path in ACCOUNTS:
+def write_accounts(state: Path) -> dict[str, str]:
+    """Write what the host has as its accounts, ``{inside: outside}``.
+
+    Among them is the user that libvirt is compiled for, which only a system package makes.
+    """
+    written = {}
+    for path, user in _USERS.items():
         lines = Path(path).read_text().splitlines()
         if not any(line.startswith("libvirt-qemu:") for line in lines):
-            lines.append(_USERS[path])
-        Path(folders(state)[path]).write_text("\n".join(lines) + "\n")
+            lines.append(user)
+        written[path] = state / path.strip("/").replace("/", "-")
+        written[path].write_text("\n".join(lines) + "\n")
+    return {inside: str(outside) for inside, outside in written.items()}
 
 
 def daemons() -> dict[str, str]:

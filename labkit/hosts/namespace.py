@@ -38,10 +38,10 @@ class NamespaceHost(Host):
                 _clear(lab, name)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sockets.mkdir(mode=0o700, exist_ok=True)
-            _libvirtd.write_accounts(folder)
             answer = channel.request(
                 "host", name=name, run_dir=str(sockets), state_dir=str(folder),
-                folders=_libvirtd.folders(folder), keep=[str(path) for path in lab.kept_folders()],
+                folders=_libvirtd.folders(folder), files=_libvirtd.write_accounts(folder),
+                keep=[str(path) for path in lab.kept_folders()],
             )  # fmt: skip
         return cls(lab, name, answer["address"], folder, sockets)
 
