@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
@@ -97,14 +98,15 @@ def test_first_machine_runs_in_jupyterlab(address: str, page: Page, notebook: st
 def _wait_until_ran(page: Page, notebook: str, deadline: float) -> None:
     """Wait until the saved notebook has every code cell executed, or one that failed."""
     path = REPOSITORY / "notebooks" / notebook
-    import nbformat
-
     while time.monotonic() < deadline:
         page.keyboard.press("Control+s")
-        cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        page.wait_for_timeout(1000)
+        try:
+            cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        except nbformat.reader.NotJSONError:
+            continue  # it is just being written
         failed = [output for cell in cells for output in cell.outputs if output.output_type == "error"]
         assert not failed, failed[0].traceback
         if cells[-1].execution_count:
             return
-        page.wait_for_timeout(1000)
     raise AssertionError("the notebook did not come to its end in time")
