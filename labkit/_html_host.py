@@ -40,20 +40,10 @@ class _HostRows:
 
 def machine_bundle(machine: Machine) -> dict[str, Any]:
     """The mime bundle of a machine."""
-    spec = machine.spec
-    rows = [
-        ("processors", f"{_count(spec.vcpus, 'virtual processor')}{_accelerated(machine)}"),
-        ("memory", format_size(spec.memory_bytes)),
-        ("disk", f"{format_size(spec.disk_bytes)}, image {spec.image}"),
-    ]
-    rows += [(card.network, f"{card.address}  ({card.mac})") for card in spec.interfaces]
+    rows = machine.facts()
+    rows += [(card.network, f"{card.address}  ({card.mac})") for card in machine.spec.interfaces]
     rows.append(("can", ", ".join(sorted(machine.capabilities))))
     return {"text/plain": repr(machine), "text/html": render("machine", machine=machine, rows=rows)}
-
-
-def _accelerated(machine: Machine) -> str:
-    kind = getattr(machine, "acceleration", "")
-    return {"kvm": ", run by KVM", "tcg": ", emulated (TCG)"}.get(kind, "")
 
 
 def _count(number: int, word: str) -> str:

@@ -1,23 +1,32 @@
 """Progress of what takes longer than a second: one mechanism for every part of labkit.
 
-A terminal or a notebook shows a bar with the phase and the time; anything else gets a line a
-phase. ::
+A notebook shows a bar with phase, time and a button to cancel; a terminal one by rich; anything
+else gets a line a phase. What is done inside another piece of work shows as phases of that. ::
 
     with progress("image small") as task:
         task.phase("downloading packages")      # 0 … 1 where known
         task.update(0.4)
+
+Whoever waits in a loop calls `check_cancelled` in it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 from ._values import format_duration
+from .errors import Cancelled
+
+Follower = Callable[[str, float | None], None]
 
 
 class Task(Protocol):
@@ -30,72 +39,250 @@ class Task(Protocol):
         """Say which part of the whole (0 to 1) is done."""
 
 
+class Sink(Protocol):
+    """A place where progress is shown."""
+
+    def show(self, phase: str, fraction: float | None) -> None:
+        """Show what is done now and, where known, which part of the whole (0 to 1) is done."""
+
+    def close(self, ended: str) -> None:
+        """Show how it ended, such as ``done in 3.2 s``."""
+
+
+class Work:
+    """A piece of work: what it tells about itself, and whether somebody has asked it to stop.
+
+    Attributes
+    ----------
+    title
+        What is done, such as ``image small``.
+    began
+        When, on the monotonic clock.
+    """
+
+    def __init__(self, title: str, quiet_s: float, sink: Callable[[Work], Sink], follower: Follower | None) -> None:
+        self.title = title
+        self.began = time.monotonic()
+        self._make_sink = sink
+        self._sink: Sink | None = None
+        self._follower = follower
+        self._phase = ""
+        self._fraction: float | None = None
+        self._lock = threading.RLock()
+        self._owner = threading.current_thread()
+        self._cancelled = False
+        self._ended = False
+        self._timer = threading.Timer(quiet_s, self._show) if quiet_s else None
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def phase(self, text: str, fraction: float | None = None) -> None:
+        """Say what is done now and, where known, which part of the whole (0 to 1) is done."""
+        self.check()
+        self._phase, self._fraction = text, fraction
+        self._tell()
+
+    def update(self, fraction: float) -> None:
+        """Say which part of the whole (0 to 1) is done."""
+        self.check()
+        self._fraction = fraction
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._follower:
+            self._follower(self._phase, self._fraction)
+        if self._timer is None or self._sink:
+            self._show()
+
+    def _show(self) -> None:
+        """Show it; called by the timer, too, once it has taken long enough to be worth it."""
+        with self._lock:
+            if self._ended:
+                return
+            if self._sink is None:
+                self._sink = self._make_sink(self)
+            self._sink.show(self._phase, self._fraction)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has asked it to stop."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """Ask it to stop (from another thread): it raises `Cancelled` where it next looks."""
+        with self._lock:
+            if self._ended or self._cancelled:
+                return
+            self._cancelled = True
+            if self._owner is threading.main_thread():  # it may be waiting for something that does not look
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def check(self) -> None:
+        """Raise `Cancelled` if somebody has asked it to stop."""
+        if self._cancelled:
+            raise Cancelled(f"{self.title}: cancelled", hint="nothing of it is left; call it again to have it done")
+
+    def end(self, how: str) -> None:
+        """Show how it ended; nothing is shown if it was quicker than it would have been worth."""
+        with self._lock:
+            self._ended = True
+            if self._timer:
+                self._timer.cancel()
+            if self._sink:
+                self._sink.close(how)
+
+
+class _Part:
+    """A piece of work inside another one: its phases are phases of that."""
+
+    def __init__(self, title: str, whole: Work, follower: Follower | None) -> None:
+        self._title = "" if title == whole.title else f"{title}: "
+        self._whole = whole
+        self._follower = follower
+        self._text = ""
+
+    def phase(self, text: str, fraction: float | None = None) -> None:
+        self._text = text
+        if self._follower:
+            self._follower(text, fraction)
+        self._whole.phase(f"{self._title}{text}", fraction)
+
+    def update(self, fraction: float) -> None:
+        self.phase(self._text, fraction)
+
+
+def _print(line: str) -> None:
+    # What goes to stderr is red in a notebook, as if something were wrong.
+    print(line, file=sys.stdout if in_kernel() else sys.stderr, flush=True)
+
+
 class _Lines:
     """A line a phase, for logs."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, task: Work) -> None:
+        self._title = task.title
+        self._said = ""
 
-    def phase(self, text: str, fraction: float | None = None) -> None:
-        print(f"{self._title}: {text} …", file=sys.stderr, flush=True)
+    def show(self, phase: str, fraction: float | None) -> None:
+        if phase and phase != self._said:
+            self._said = phase
+            _print(f"{self._title}: {phase} …")
 
-    def update(self, fraction: float) -> None:
-        pass
+    def close(self, ended: str) -> None:
+        _print(f"{self._title}: {ended}")
 
 
 class _Bar:
     """A bar by rich."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, task: Work) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+        self._title = task.title
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[phase]}"),
             TimeElapsedColumn(), transient=True,
         )  # fmt: skip
-        self._task = self._progress.add_task(title, total=None, phase="")
+        self._task = self._progress.add_task(task.title, total=None, phase="")
         self._progress.start()
 
-    def phase(self, text: str, fraction: float | None = None) -> None:
-        self._progress.update(self._task, phase=text)
-        if fraction is not None:
-            self.update(fraction)
+    def show(self, phase: str, fraction: float | None) -> None:
+        total = None if fraction is None else 1.0
+        self._progress.update(self._task, phase=phase, total=total, completed=fraction or 0)
 
-    def update(self, fraction: float) -> None:
-        self._progress.update(self._task, total=1.0, completed=fraction)
-
-    def close(self) -> None:
+    def close(self, ended: str) -> None:
         self._progress.stop()
+        _print(f"{self._title}: {ended}")
 
 
 class _Silent:
-    def phase(self, text: str, fraction: float | None = None) -> None:
+    def __init__(self, task: Work) -> None:
         pass
 
-    def update(self, fraction: float) -> None:
+    def show(self, phase: str, fraction: float | None) -> None:
+        pass
+
+    def close(self, ended: str) -> None:
         pass
 
 
-def _in_notebook() -> bool:
-    """Whether a person may be looking at a notebook of this process."""
+def in_kernel() -> bool:
+    """Whether this process is the kernel of a notebook."""
     shell = sys.modules.get("IPython")
     return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
+def in_notebook() -> bool:
+    """Whether a person may be looking at a notebook of this process."""
+    return in_kernel() and not os.environ.get("LABKIT_RUN")
+
+
+def _sink(task: Work) -> Sink:
+    mode = os.environ.get("LABKIT_PROGRESS") or ("bar" if sys.stderr.isatty() or in_notebook() else "lines")
+    if mode == "bar" and in_notebook():
+        from .widgets.progress import Progress
+
+        return Progress(task)
+    kinds: dict[str, Callable[[Work], Sink]] = {"off": _Silent, "bar": _Bar}
+    return kinds.get(mode, _Lines)(task)
+
+
+_current: ContextVar[Work | None] = ContextVar("labkit_task", default=None)
+_quietly: ContextVar[bool] = ContextVar("labkit_quietly", default=False)
+
+
+def check_cancelled() -> None:
+    """Raise `Cancelled` if somebody has asked the piece of work of this thread to stop."""
+    if task := _current.get():
+        task.check()
+
+
 @contextmanager
-def progress(title: str) -> Iterator[Task]:
-    """Show the progress of a piece of work; ``LABKIT_PROGRESS=off|lines|bar`` overrides the guess."""
-    mode = os.environ.get("LABKIT_PROGRESS") or ("bar" if sys.stderr.isatty() or _in_notebook() else "lines")
-    if mode == "off":
-        yield _Silent()
+def quietly() -> Iterator[None]:
+    """While in this context nothing is shown but what followers are told: a widget shows it already."""
+    token = _quietly.set(True)
+    try:
+        yield
+    finally:
+        _quietly.reset(token)
+
+
+@contextmanager
+def progress(title: str, *, quiet_s: float = 0.0, follower: Follower | None = None) -> Iterator[Task]:
+    """Show the progress of a piece of work; ``LABKIT_PROGRESS=off|lines|bar`` overrides the guess.
+
+    Parameters
+    ----------
+    title
+        What is done.
+    quiet_s
+        Show nothing if it takes less than this.
+    follower
+        Called with each phase and fraction as well.
+
+    Raises
+    ------
+    Cancelled
+        If the work was cancelled.
+    """
+    if whole := _current.get():
+        yield _Part(title, whole, follower)
         return
-    began = time.monotonic()
-    task = _Bar(title) if mode == "bar" else _Lines(title)
+    task = Work(title, quiet_s, _Silent if _quietly.get() else _sink, follower)
+    token = _current.set(task)
+    how = "failed"
     try:
         yield task
+        how = f"done in {format_duration(time.monotonic() - task.began)}"
+    except KeyboardInterrupt:
+        how = "cancelled"
+        task.check()
+        raise
+    except Cancelled:
+        how = "cancelled"
+        raise
     finally:
-        if isinstance(task, _Bar):
-            task.close()
-    # JupyterLab shows what goes to stderr in red.
-    out = sys.stdout if _in_notebook() else sys.stderr
-    print(f"{title}: done in {format_duration(time.monotonic() - began)}", file=out, flush=True)
+        _current.reset(token)
+        with contextlib.suppress(KeyboardInterrupt):  # cancelled in the moment in which it ended
+            task.end(how)

@@ -19,6 +19,7 @@ The tree::
     │   └── PackageMissing
     ├── DaemonFailed                     an engine's daemon did not start, or died
     ├── DeadlineExceeded (TimeoutError)
+    ├── Cancelled                        somebody has asked to stop it
     ├── LabGone                          the lab or the host has ended
     ├── CommandFailed                    a command ran and failed, and `check=True` was asked
     ├── EngineError                      the engine's own words
@@ -129,6 +130,10 @@ class DaemonFailed(LabError):
 
 class DeadlineExceeded(LabError, TimeoutError):
     """What was waited for did not come in time."""
+
+
+class Cancelled(LabError):
+    """Somebody has asked to stop it; what was half made is gone again."""
 
 
 class LabGone(LabError):

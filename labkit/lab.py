@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 
 from . import _paths
+from ._changes import Changes, What
+from ._progress import progress
 from ._values import check_name, parse_duration
 from .errors import Busy, LabError, LabGone, NameInUse, NotFound
 from .hosts import _launch
@@ -102,18 +104,22 @@ class Lab:
         self._tether: Channel | None = None
         self._touched = 0.0
         self._closed = False
+        self.changes = Changes()
 
     def _start(self, hosts: Sequence[str], lease: float | str, *, tethered: bool) -> None:
         _launch.clear(self.name)
         try:
-            self._process = _launch.start(self.name, parse_duration(lease, "lease"))
-            if tethered:
-                self._tether = self.channel()
-                self._tether.request("tether")
-            about = {"name": self.name, "created": time.time(), "run": os.environ.get("LABKIT_RUN", "")}
-            (self.folder / "lab.json").write_text(json.dumps(about))
-            for host in hosts:
-                self.add_host(host)
+            with progress(f"lab {self.name}", quiet_s=1.0) as task:
+                task.phase("making its namespaces")
+                self._process = _launch.start(self.name, parse_duration(lease, "lease"))
+                if tethered:
+                    self._tether = self.channel()
+                    self._tether.request("tether")
+                about = {"name": self.name, "created": time.time(), "run": os.environ.get("LABKIT_RUN", "")}
+                (self.folder / "lab.json").write_text(json.dumps(about))
+                for number, host in enumerate(hosts):
+                    task.phase(f"making host {host}", number / len(hosts))
+                    self.add_host(host)
         except BaseException:
             self.close()
             raise
@@ -142,6 +148,7 @@ class Lab:
         self._hosts[name] = host
         self.journal("host", host=name)
         self.networks.restore_on(host)
+        self.changes.tell(What.HOSTS, host)
         return host
 
     # What is in it
@@ -233,6 +240,7 @@ class Lab:
         if self._tether:
             self._tether.close()
         _launch.end(self.name, self._process)
+        self.changes.tell(What.CLOSED)
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -16,7 +17,13 @@ from ..errors import DaemonFailed, InvalidValue
 if TYPE_CHECKING:
     from ..lab import Lab
     from ..machines.base import Machine
+    from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
+    from ._channel import Running
+
+
+# What lies in a host's directory of sockets once an engine was used there.
+_MARKS = {"kvm": "libvirt.sock"}
 
 
 class Host(ABC):
@@ -61,6 +68,10 @@ class Host(ABC):
 
         Unless what the block is given is called, `undo` runs when the block or this process ends.
         """
+
+    @abstractmethod
+    def spawn(self, argv: Sequence[str], fds: Sequence[int]) -> Running:
+        """Start a command with the given standard streams; it ends when the result is closed."""
 
     @abstractmethod
     def start_libvirt(self) -> Path:
@@ -116,14 +127,18 @@ class Host(ABC):
 
         return KvmEngine(self)
 
+    def engines(self) -> list[Engine[Any]]:
+        """The engines that were used on this host, by this process or another."""
+        return [getattr(self, kind) for kind, mark in _MARKS.items() if os.path.lexists(self.sockets / mark)]
+
     def machines(self) -> list[Machine]:
         """Every machine on this host, of every engine that was used here."""
-        return list(self.kvm.machines()) if self.kvm.in_use else []
+        return [machine for engine in self.engines() for machine in engine.machines()]
 
     def close(self) -> None:
         """Drop this process's connections to the host's engines."""
-        if "kvm" in self.__dict__:
-            self.kvm.close()
+        for kind in _MARKS.keys() & self.__dict__.keys():
+            getattr(self, kind).close()
 
     def __repr__(self) -> str:
         return f"<Host {self.name} ({self.provider}) {self.address}>"

@@ -14,7 +14,7 @@ from filelock import FileLock
 from .._paths import disk_room
 from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
 from . import _launch, _libvirtd
-from ._channel import Channel, RequestRefused, run_captured, spawn
+from ._channel import Channel, RequestRefused, Running, run_captured, spawn
 from .base import Host
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ class NamespaceHost(Host):
         code: int | None = known[daemon]["exit"] if daemon in known else -1
         return code
 
-    def spawn(self, argv: Sequence[str], fds: Sequence[int]) -> Any:
-        """Start a command with the given standard streams; it ends when the result is closed."""
+    def spawn(self, argv: Sequence[str], fds: Sequence[int]) -> Running:
         return spawn(self._channel(), argv, fds)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import libvirt
 import libvirt_qemu
 
+from .._progress import check_cancelled
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, NotEnoughDisk
 from ._console import last_words
 from ._libvirt import translate
@@ -45,6 +46,7 @@ class Agent:
     def wait(self, deadline: float) -> None:
         """Wait until the agent answers; `deadline` is on the monotonic clock."""
         while True:
+            check_cancelled()
             try:
                 self.ask("guest-ping", timeout_s=min(2.0, deadline - time.monotonic()))
                 return

@@ -10,26 +10,26 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import libvirt
 
 from .._run import Completed, check_argv
-from .._values import check_name, parse_duration, parse_size
+from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _libvirt
 from ._agent import Agent
 from ._console import Console
 from ._domain import check_vcpus
 from ._libvirt import spoken
-from .base import Machine, MachineSpec, Sample, State
+from .base import Machine, MachineSpec, Sample, State, verb
 
 if TYPE_CHECKING:
     from .kvm import KvmEngine
 
 _IDENTITY = "/usr/sbin/labkit-identity"
-_STATS = (
+STATS = (
     libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
     | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
 )  # fmt: skip
@@ -55,10 +55,6 @@ class KvmMachine(Machine):
             )
         return reasons
 
-    def told(self, state: State) -> None:
-        """An event says that the machine changed."""
-        self._state = state
-
     @property
     def _log(self) -> Path:
         return self.folder / "console.log"
@@ -70,13 +66,21 @@ class KvmMachine(Machine):
 
     def refresh(self) -> State:
         with spoken(self.host.name, self.name):
-            self._state = _libvirt.state_of(self.domain())
-        return self._state
+            state = _libvirt.state_of(self.domain())
+        if state is not self._state:
+            self.told(state)
+        return state
 
     @property
     def acceleration(self) -> str:
         """``"kvm"``, or ``"tcg"`` where QEMU emulates the processor; ``host.kvm.acceleration()`` says why."""
         return self._kvm.acceleration().kind
+
+    def facts(self) -> list[tuple[str, str]]:
+        count = f"{self.spec.vcpus} virtual processor{'' if self.spec.vcpus == 1 else 's'}"
+        how = {"kvm": "run by KVM", "tcg": "emulated (TCG)"}[self.acceleration]
+        disk = f"{format_size(self.spec.disk_bytes)}, image {self.spec.image}"
+        return [("processors", f"{count}, {how}"), ("memory", format_size(self.spec.memory_bytes)), ("disk", disk)]
 
     def xml(self) -> str:
         """The domain's XML as libvirt has it now."""
@@ -138,12 +142,14 @@ class KvmMachine(Machine):
                 ) from error  # fmt: skip
             raise _libvirt.translate(error, self.host.name, self.name) from error
 
+    @verb
     def start(self, *, timeout_s: float = 120) -> None:
         deadline = time.monotonic() + timeout_s
         self._do("start", State.STOPPED, State.RUNNING, lambda domain: domain.create())
         self.become(deadline)
         self.refresh()
 
+    @verb
     def stop(self, *, timeout_s: float = 30) -> None:
         deadline = time.monotonic() + timeout_s
         flags = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT | libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
@@ -156,14 +162,17 @@ class KvmMachine(Machine):
                 )  # fmt: skip
             time.sleep(0.02)
 
+    @verb
     def kill(self) -> None:
         self._do("kill", State.RUNNING, State.STOPPED, lambda domain: domain.destroy())
         self._state = State.STOPPED
 
+    @verb
     def pause(self) -> None:
         self._do("pause", State.RUNNING, State.PAUSED, lambda domain: domain.suspend())
         self._state = State.PAUSED
 
+    @verb
     def resume(self) -> None:
         self._do("resume", State.PAUSED, State.RUNNING, lambda domain: domain.resume())
         self._state = State.RUNNING
@@ -194,20 +203,11 @@ class KvmMachine(Machine):
         with spoken(self.host.name, self.name):
             domain = self.domain()
             told = domain.connect().domainListGetStats(
-                [domain], _STATS, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+                [domain], STATS, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
             )
-        words = told[0][1]
+        return sample_of(told[0][1], time.monotonic())
 
-        def total(kind: str, what: str) -> int:
-            return sum(int(words.get(f"{kind}.{n}.{what}", 0)) for n in range(words.get(f"{kind}.count", 0)))
-
-        return Sample(
-            time_s=time.monotonic(), cpu_seconds=words.get("cpu.time", 0) / 1e9,
-            memory_bytes=int(words.get("balloon.rss", 0)) * 1024,
-            disk_read_bytes=total("block", "rd.bytes"), disk_written_bytes=total("block", "wr.bytes"),
-            received_bytes=total("net", "rx.bytes"), sent_bytes=total("net", "tx.bytes"),
-        )  # fmt: skip
-
+    @verb
     def resize(self, *, memory: int | str | None = None, vcpus: int | None = None) -> None:
         """Change its memory (down from and up to what it was made with) or its processors, live."""
         if memory is not None:
@@ -228,6 +228,7 @@ class KvmMachine(Machine):
                 else:  # guests unplug a processor late or never: it is switched on or off inside
                     domain.setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_VCPU_GUEST)
 
+    @verb
     def limits(self, *, cpus: float | None = None) -> None:
         self._need("limits")
         if cpus is not None and not 0.01 <= cpus <= 1000:
@@ -238,6 +239,7 @@ class KvmMachine(Machine):
                 {"global_period": _PERIOD_US, "global_quota": quota}, libvirt.VIR_DOMAIN_AFFECT_LIVE
             )
 
+    @verb
     def snapshot(self, name: str) -> None:
         check_name(name, "name of a snapshot")
         if name in self.snapshots():
@@ -261,6 +263,7 @@ class KvmMachine(Machine):
             found = self.domain().listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL)
         return [snapshot.getName() for snapshot in found]
 
+    @verb
     def revert(self, name: str) -> None:
         check_name(name, "name of a snapshot")
         domain = self.domain()
@@ -279,6 +282,7 @@ class KvmMachine(Machine):
         if self.state is State.RUNNING:
             self.become(time.monotonic() + 60)  # its clock stands still since the snapshot
 
+    @verb
     def clone(self, name: str) -> KvmMachine:
         """Make a machine with a copy of this one's disk and an identity of its own; it boots cold."""
 
@@ -302,7 +306,21 @@ class KvmMachine(Machine):
             finally:
                 domain.fsThaw()
 
+    @verb
     def destroy(self) -> None:
         self._kvm.forget(self.name, [card.network for card in self.spec.interfaces])
-        self._state = State.STOPPED
         self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
+
+
+def sample_of(words: dict[str, Any], now_s: float) -> Sample:
+    """A reading from what libvirt tells of a domain, see virConnectGetAllDomainStats."""
+
+    def total(kind: str, what: str) -> int:
+        return sum(int(words.get(f"{kind}.{n}.{what}", 0)) for n in range(words.get(f"{kind}.count", 0)))
+
+    return Sample(
+        time_s=now_s, cpu_seconds=words.get("cpu.time", 0) / 1e9,
+        memory_bytes=int(words.get("balloon.rss", 0)) * 1024,
+        disk_read_bytes=total("block", "rd.bytes"), disk_written_bytes=total("block", "wr.bytes"),
+        received_bytes=total("net", "rx.bytes"), sent_bytes=total("net", "tx.bytes"),
+    )  # fmt: skip

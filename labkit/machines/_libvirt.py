@@ -111,8 +111,11 @@ def state_of(domain: libvirt.virDomain) -> State:
     return _STATES.get(state, State.UNKNOWN)
 
 
-def follow(connection: libvirt.virConnect, told: Callable[[str, State], None], lost: Callable[[], None]) -> None:
-    """Have `told(name, state)` called, from libvirt's thread, when a domain changes, and `lost()` at the end."""
+def follow(
+    connection: libvirt.virConnect, told: Callable[[str, State], None], gone: Callable[[str], None],
+    lost: Callable[[], None],
+) -> None:  # fmt: skip
+    """Have it called, from libvirt's thread: `told(name, state)`, `gone(name)` of domains, `lost()` at the end."""
 
     def on_event(_connection: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
         state = _AFTER_EVENT.get(event)
@@ -120,6 +123,8 @@ def follow(connection: libvirt.virConnect, told: Callable[[str, State], None], l
             state = State.FAILED
         if state:
             told(domain.name(), state)
+        elif event == libvirt.VIR_DOMAIN_EVENT_UNDEFINED and detail == libvirt.VIR_DOMAIN_EVENT_UNDEFINED_REMOVED:
+            gone(domain.name())
 
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_event, None)
     connection.registerCloseCallback(lambda _connection, _reason, _opaque: lost(), None)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from .._changes import What
+from .._progress import Task, progress
 from .._run import Completed
-from ..errors import NotSupported
+from .._values import format_size
+from ..errors import LabError, NotSupported
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ._console import Console
+    from ._line import Line
 
 
 class State(StrEnum):
@@ -83,6 +90,42 @@ class Sample:
     sent_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What is being done to a machine.
+
+    Attributes
+    ----------
+    verb
+        Such as ``start``, or ``create``.
+    since_s
+        Seconds on the monotonic clock.
+    phase, fraction
+        What is done now, and which part of the whole (0 to 1) is done, where known.
+    """
+
+    verb: str
+    since_s: float
+    phase: str = ""
+    fraction: float | None = None
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_M = TypeVar("_M", bound="Machine")
+
+
+def verb(act: Callable[Concatenate[_M, _P], _T]) -> Callable[Concatenate[_M, _P], _T]:
+    """Mark a method as a verb: while it runs it is the machine's activity, and its error is kept."""
+
+    @wraps(act)
+    def acting(machine: _M, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with machine.acting(act.__name__):
+            return act(machine, *args, **kwargs)
+
+    return acting
+
+
 # Every verb of the protocol; a machine's `capabilities` are the ones its engine can do.
 VERBS = frozenset({
     "start", "stop", "kill", "pause", "resume", "restart", "run", "console", "stats", "resize",
@@ -113,6 +156,63 @@ class Machine(ABC):
         self.spec = spec
         self.name = spec.name
         self._state = State.UNKNOWN
+        self._activity: Activity | None = None
+        self._last_error: LabError | None = None
+        self._gone = False
+
+    @property
+    def activity(self) -> Activity | None:
+        """What is being done to it by a verb of this process, if anything."""
+        return self._activity
+
+    @property
+    def last_error(self) -> LabError | None:
+        """Why the last verb of this process failed, if it did."""
+        return self._last_error
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was destroyed, as far as this process was told."""
+        return self._gone
+
+    def told(self, state: State) -> None:
+        """An event says that the machine's state is now `state`."""
+        self._state = state
+        self.tell()
+
+    def told_gone(self) -> None:
+        """An event says that the machine is no more."""
+        self._gone = True
+        self._state = State.STOPPED
+        self.host.lab.changes.tell(What.MACHINES, self.host, self)
+
+    def tell(self) -> None:
+        """Tell who follows the lab that something of this machine has changed."""
+        self.host.lab.changes.tell(What.MACHINE, self.host, self)
+
+    @contextmanager
+    def acting(self, verb: str) -> Iterator[Task]:
+        """While in this context `verb` is what is being done to the machine; the outermost counts."""
+        outermost = self._activity is None
+        began = time.monotonic()
+
+        def follow(phase: str = "", fraction: float | None = None) -> None:
+            self._activity = Activity(verb, began, phase, fraction)
+            self.tell()
+
+        if outermost:
+            self._last_error = None
+            follow()
+        try:
+            with progress(f"{verb} {self.name}", quiet_s=1.0, follower=follow if outermost else None) as task:
+                yield task
+        except LabError as error:
+            self._last_error = error
+            raise
+        finally:
+            if outermost:
+                self._activity = None
+                self.tell()
 
     @property
     def folder(self) -> Path:
@@ -137,6 +237,15 @@ class Machine(ABC):
     def _reasons(self) -> dict[str, tuple[str, str]]:
         """For each verb it cannot do: why, and what to do instead."""
         return {}
+
+    def why_not(self, verb: str) -> str:
+        """Why `verb` is not among its `capabilities`; "" if it is."""
+        reason, instead = self._reasons().get(verb, ("", ""))
+        return f"{reason}; {instead}" if instead else reason
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What its card says of it besides name, state and addresses: labels and values."""
+        return [("memory", format_size(self.spec.memory_bytes)), ("image", self.spec.image)]
 
     def _need(self, verb: str) -> None:
         """Raise `NotSupported` with the reason if the machine cannot do `verb`."""
@@ -180,6 +289,13 @@ class Machine(ABC):
     def console(self) -> Console:
         """Its console: what it has said, and a keyboard."""
 
+    def line(self, kind: str = "console") -> Line:
+        """What a terminal connects to: its ``"console"``, or a ``"shell"`` in it."""
+        raise NotSupported(
+            f"{self.name} has no {kind} for a terminal", machine=self.name, host=self.host.name,
+            hint="run([…]) runs a command in it",
+        )  # fmt: skip
+
     @abstractmethod
     def stats(self) -> Sample:
         """A reading of its counters now."""
@@ -188,6 +304,7 @@ class Machine(ABC):
     def destroy(self) -> None:
         """End it and remove everything it had: disk, addresses, snapshots."""
 
+    @verb
     def restart(self, *, timeout_s: float = 120) -> None:
         """Shut it down and boot it again."""
         self.stop(timeout_s=timeout_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import libvirt
 
-from .._paths import disk_room
+from .._progress import progress
 from .._values import check_name, format_size, parse_duration, parse_size
-from ..errors import InvalidValue, LabError, LabGone, NameInUse, NotFound
+from ..errors import InvalidValue, LabError, NotFound
 from ..hosts._launch import remove_tree
 from ..hosts.acceleration import QEMU, Acceleration, acceleration
 from ..networks._libvirt_network import LibvirtNetwork
@@ -25,10 +24,11 @@ from ..storage.images import Image
 from ..storage.images import get as get_image
 from . import _libvirt
 from ._domain import Domain, check_vcpus, read_spec
-from ._kvm_machine import KvmMachine
+from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
 from ._template import Template, is_template
-from .base import MachineSpec, State, machine_folder
+from .base import MachineSpec, Sample, machine_folder
+from .engine import Engine
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -36,21 +36,16 @@ if TYPE_CHECKING:
 _LEAST_MEMORY = 64 * 2**20
 
 
-class KvmEngine:
+class KvmEngine(Engine[KvmMachine]):
     """The virtual machines of a host: ``host.kvm``."""
 
+    kind = "kvm"
+
     def __init__(self, host: Host) -> None:
-        self.host = host
+        super().__init__(host)
         self._connection: libvirt.virConnect | None = None
-        self._lock = threading.RLock()
-        self._machines: dict[str, KvmMachine] = {}
 
     # The connection
-
-    @property
-    def in_use(self) -> bool:
-        """Whether somebody has used libvirt on this host."""
-        return (self.host.sockets / "libvirt.sock").exists()
 
     @property
     def is_connected(self) -> bool:
@@ -73,23 +68,12 @@ class KvmEngine:
             if failure := self.host.why_libvirt_failed():
                 raise failure from error
             raise _libvirt.translate(error, self.host.name, "") from error
-        _libvirt.follow(connection, self._told, self._lost)
+        _libvirt.follow(connection, self._told, self._told_gone, self._lost)
         for domain in connection.listAllDomains():
             self._told(domain.name(), _libvirt.state_of(domain))
         return connection
 
-    def _told(self, name: str, state: State) -> None:
-        """libvirt says that a domain changed (in libvirt's thread)."""
-        if machine := self._machines.get(name):
-            machine.told(state)
-
-    def _lost(self) -> None:
-        """The connection has ended (in libvirt's thread): nothing is known until there is another."""
-        for machine in list(self._machines.values()):
-            machine.told(State.UNKNOWN)
-
     def close(self) -> None:
-        """Drop the connection; the machines go on."""
         with self._lock, contextlib.suppress(libvirt.libvirtError):
             if self._connection is not None:
                 self._connection.close()
@@ -130,24 +114,26 @@ class KvmEngine:
         DeviceMissing, DeadlineExceeded
         """
         deadline = time.monotonic() + parse_duration(timeout_s, "time limit")
-        names = self._check(name, vcpus, networks)
+        names = self._check_names(name, networks)
+        check_vcpus(vcpus)
         sizes = parse_size(memory, "memory size"), parse_size(disk, "disk size")
-        chosen = image if isinstance(image, Image) else get_image(image)
-        self._check_room(chosen, *sizes)
-        spec = MachineSpec(name, chosen.name, sizes[0], vcpus, sizes[1])
+        with progress(f"create {name}", quiet_s=1.0):
+            chosen = image if isinstance(image, Image) else get_image(image)
+            self._check_room(chosen, *sizes)
+            spec = MachineSpec(name, chosen.name, sizes[0], vcpus, sizes[1])
 
-        def boot(domain: Domain) -> None:
-            if instant:
-                self._restore(domain, chosen, deadline)
-            else:
-                self.make_overlay(domain.disk, chosen.disk, "raw", domain.spec.disk_bytes)
-                self._start(domain)
+            def boot(domain: Domain) -> None:
+                if instant:
+                    self._restore(domain, chosen, deadline)
+                else:
+                    self.make_overlay(domain.disk, chosen.disk, "raw", domain.spec.disk_bytes)
+                    self._start(domain)
 
-        return self._make(spec, chosen, names, boot, deadline)
+            return self._make(spec, chosen, names, boot, deadline)
 
     def create_like(self, spec: MachineSpec, name: str, make_disk: Callable[[Path], None]) -> KvmMachine:
         """Make a machine of the same kind as `spec`, with the disk that `make_disk` writes."""
-        names = self._check(name, spec.vcpus, [card.network for card in spec.interfaces])
+        names = self._check_names(name, [card.network for card in spec.interfaces])
         image = get_image(spec.image)
         self._check_room(image, spec.memory_bytes, spec.disk_bytes)
 
@@ -157,16 +143,6 @@ class KvmEngine:
 
         fresh = replace(spec, name=name, interfaces=())
         return self._make(fresh, image, names, boot, time.monotonic() + 180)
-
-    def _check(self, name: str, vcpus: int, networks: Iterable[str]) -> list[str]:
-        check_name(name, "name of a machine")
-        check_vcpus(vcpus)
-        names = [networks] if isinstance(networks, str) else list(networks)
-        if len(set(names)) != len(names):
-            raise InvalidValue("a network is given twice", hint="name each network once")
-        for network in names:
-            self.host.lab.networks[network]
-        return names
 
     def _check_room(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
         from ..hosts.doctor import require_disk, require_memory, require_program, require_tun
@@ -188,35 +164,14 @@ class KvmEngine:
         # A thin disk: what it may grow to need not be free, what a machine needs to start must.
         require_disk(self.host.lab.folder, 2 * memory_bytes)
 
-    @contextlib.contextmanager
-    def _reserved(self, spec: MachineSpec) -> Iterator[list[str]]:
-        """Hold the name; whatever ends the block early, even death, takes everything back."""
-        folder = machine_folder(self.host, spec.name)
-        uri = f"qemu+unix:///system?socket={self.connection_path()}"
-        virsh = ["virsh", "-q", "-c", uri]
-        steps = [
-            [*virsh, "destroy", spec.name], [*virsh, "undefine", spec.name], ["rm", "-rf", "--", str(folder)],
-            [*virsh, "destroy", spec.name],  # what libvirt was still about to start
+    def _undo(self, name: str) -> list[list[str]]:
+        """What the host does should this process die while it makes a machine."""
+        virsh = ["virsh", "-q", "-c", f"qemu+unix:///system?socket={self.connection_path()}"]
+        folder = str(machine_folder(self.host, name))
+        return [
+            [*virsh, "destroy", name], [*virsh, "undefine", name], ["rm", "-rf", "--", folder],
+            [*virsh, "destroy", name],  # what libvirt was still about to start
         ]  # fmt: skip
-        made: list[str] = []
-        owner = ""
-        folder.parent.mkdir(mode=0o700, exist_ok=True)
-        try:
-            with self.host.reserve_folder(folder, steps) as commit:
-                try:
-                    yield made
-                except BaseException:
-                    self.forget(spec.name, made)
-                    with contextlib.suppress(LabError):  # the host may have ended
-                        commit()
-                    raise
-                commit()
-        except FileExistsError as error:
-            with contextlib.suppress(OSError):  # it may be gone by now
-                owner = (folder / "host").read_text()
-            raise NameInUse(
-                f"there is a machine {spec.name} already", host=owner, hint="choose another name, or destroy that one"
-            ) from error
 
     def connection_path(self) -> Path:
         """The socket of the host's libvirt as its daemon knows it."""
@@ -227,30 +182,21 @@ class KvmEngine:
         self, spec: MachineSpec, image: Image, networks: list[str], boot: Callable[[Domain], None], deadline: float
     ) -> KvmMachine:  # fmt: skip
         """Reserve, boot, tell the guest who it is; all or nothing."""
-        with self._ending_in_words(), self._reserved(spec) as made:
+        with self._reserved(spec, self._undo(spec.name)) as made:
             for name in networks:
                 made.append(name)
                 network = self.host.lab.networks[name]
                 network.ensure_on(self.host)
                 spec = replace(spec, interfaces=(*spec.interfaces, network.reserve(spec.name)))
             machine = self._machines[spec.name] = KvmMachine(self, spec)
-            with self._announced(spec), spoken(self.host.name, spec.name):
+            with machine.acting("create") as task, self._announced(spec), spoken(self.host.name, spec.name):
+                task.phase("waking it up")
                 boot(self._domain(spec, image))
+                task.phase("waiting for the guest")
                 machine.become(deadline)
             machine.refresh()
             self.host.lab.journal("machine", machine=spec.name, host=self.host.name, engine="kvm")
         return machine
-
-    @contextlib.contextmanager
-    def _ending_in_words(self) -> Iterator[None]:
-        """Turn what the system says when the disk is full or the lab has ended into errors of labkit."""
-        try:
-            with disk_room(self.host.lab.folder):
-                yield
-        except OSError as error:
-            if isinstance(error, LabError) or self.host.is_alive:
-                raise
-            raise LabGone(f"the host ended while a machine was made: {error}", host=self.host.name) from error
 
     @contextlib.contextmanager
     def _announced(self, spec: MachineSpec) -> Iterator[None]:
@@ -294,8 +240,6 @@ class KvmEngine:
         )  # fmt: skip
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
-        """Remove what there is of the machine `name`: domain, files, addresses."""
-        self._machines.pop(name, None)
         with contextlib.suppress(libvirt.libvirtError, LabError):
             domain = self.connection().lookupByName(name)
             with contextlib.suppress(libvirt.libvirtError):
@@ -303,10 +247,9 @@ class KvmEngine:
             domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
         folder = machine_folder(self.host, name)
         (folder / "disk.qcow2").unlink(missing_ok=True)  # makes room for what comes next to be written
-        for network in networks:
-            with contextlib.suppress(LabError, OSError):  # what is not released here is taken back when it is stale
-                self.host.lab.networks[network].release(name)
+        self._release(name, networks)
         remove_tree(folder)
+        self._told_gone(name)
 
     def __getitem__(self, name: str) -> KvmMachine:
         check_name(name, "name of a machine")
@@ -330,7 +273,6 @@ class KvmEngine:
         return machine
 
     def machines(self) -> list[KvmMachine]:
-        """The virtual machines of this host, by name."""
         found = []
         with spoken(self.host.name):
             for domain in self.connection().listAllDomains():
@@ -338,6 +280,15 @@ class KvmEngine:
                     if spec := read_spec(domain.XMLDesc()):
                         found.append(self._known(spec, domain))
         return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)
+
+    def samples(self) -> dict[str, Sample]:
+        with spoken(self.host.name):
+            told = self.connection().getAllDomainStats(
+                STATS,
+                libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE,
+            )
+        now = time.monotonic()
+        return {domain.name(): sample_of(words, now) for domain, words in told if not is_template(domain.name())}
 
     # Networks
 

@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from filelock import FileLock, Timeout
 
+from .._changes import What
 from .._paths import disk_room
 from .._values import check_name
 from ..errors import Busy, InvalidValue, LabError, NameInUse, NotEnough, NotFound
@@ -226,6 +227,7 @@ class Networks:
         try:
             network.ensure_on(home)
             self.lab.journal("network", network=name, cidr=network.cidr)
+            self.lab.changes.tell(What.NETWORKS)
         except BaseException:
             if home.kvm.is_connected:
                 with contextlib.suppress(LabError):
@@ -275,6 +277,7 @@ class Networks:
                 host.run(["ip", "link", "del", f"vx{record.number}"])
         self._path(name).unlink()
         self.lab.journal("network removed", network=name)
+        self.lab.changes.tell(What.NETWORKS)
 
     def __getitem__(self, name: str) -> Network:
         return Network(self, self._read(name))

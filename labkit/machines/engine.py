@@ -1,0 +1,142 @@
+"""What the engines of a host share: one object a machine, and names that are held while one is made."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from .._changes import What
+from .._paths import disk_room
+from .._values import check_name
+from ..errors import InvalidValue, LabError, LabGone, NameInUse
+from .base import Machine, MachineSpec, Sample, State, machine_folder
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+
+M = TypeVar("M", bound=Machine)
+
+
+class Engine(ABC, Generic[M]):
+    """The machines of one kind on a host, such as ``host.kvm``.
+
+    Attributes
+    ----------
+    kind
+        ``"kvm"``, ``"xen"``, ``"docker"`` or ``"lxc"``.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._lock = threading.RLock()
+        self._machines: dict[str, M] = {}
+
+    @abstractmethod
+    def machines(self) -> list[M]:
+        """The machines of this engine on this host, by name (asks the engine)."""
+
+    @abstractmethod
+    def __getitem__(self, name: str) -> M:
+        """The machine `name`, or `NotFound` (asks the engine)."""
+
+    @abstractmethod
+    def forget(self, name: str, networks: Iterable[str]) -> None:
+        """Remove what there is of the machine `name`: itself, its files, its addresses."""
+
+    @abstractmethod
+    def samples(self) -> dict[str, Sample]:
+        """A reading of every running machine's counters, in one go; one that hangs delays nobody."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Drop this process's connection to the engine; the machines go on."""
+
+    def _told(self, name: str, state: State) -> None:
+        """The engine says that a machine changed (in a thread of its own)."""
+        if machine := self._machines.get(name):
+            machine.told(state)
+        else:
+            self.host.lab.changes.tell(What.MACHINES, self.host)
+
+    def _told_gone(self, name: str) -> None:
+        """The engine says that a machine is no more."""
+        if machine := self._machines.pop(name, None):
+            machine.told_gone()
+
+    def _lost(self) -> None:
+        """The connection has ended (in a thread of its own): nothing is known until there is another."""
+        for machine in list(self._machines.values()):
+            machine.told(State.UNKNOWN)
+
+    # What every `create` does
+
+    def _check_names(self, name: str, networks: Iterable[str]) -> list[str]:
+        """The names of the networks, each checked to be there; raises what is wrong with them or with `name`."""
+        check_name(name, "name of a machine")
+        names = [networks] if isinstance(networks, str) else list(networks)
+        if len(set(names)) != len(names):
+            raise InvalidValue("a network is given twice", hint="name each network once")
+        for network in names:
+            self.host.lab.networks[network]
+        return names
+
+    @contextlib.contextmanager
+    def _reserved(self, spec: MachineSpec, undo: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+        """Hold the name; whatever ends the block early, even death, takes everything back.
+
+        Parameters
+        ----------
+        spec
+            The machine to be.
+        undo
+            What the host does, in this order, should this process die: argv lists.
+
+        Yields
+        ------
+        list of str
+            To be filled with the networks on which it has got an address.
+        """
+        folder = machine_folder(self.host, spec.name)
+        made: list[str] = []
+        owner = ""
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with self._ending_in_words(), self.host.reserve_folder(folder, undo) as commit:
+                try:
+                    yield made
+                except BaseException:
+                    self.forget(spec.name, made)
+                    with contextlib.suppress(LabError):  # the host may have ended
+                        commit()
+                    raise
+                commit()
+        except FileExistsError as error:
+            with contextlib.suppress(OSError):  # it may be gone by now
+                owner = (folder / "host").read_text()
+            raise NameInUse(
+                f"there is a machine {spec.name} already", host=owner, hint="choose another name, or destroy that one"
+            ) from error
+        finally:
+            self.host.lab.changes.tell(What.MACHINES, self.host)
+
+    @contextlib.contextmanager
+    def _ending_in_words(self) -> Iterator[None]:
+        """Turn what the system says when the disk is full or the lab has ended into errors of labkit."""
+        try:
+            with disk_room(self.host.lab.folder):
+                yield
+        except OSError as error:
+            if isinstance(error, LabError | FileExistsError) or self.host.is_alive:
+                raise
+            raise LabGone(f"the host ended while a machine was made: {error}", host=self.host.name) from error
+
+    def _release(self, name: str, networks: Iterable[str]) -> None:
+        """Give back the addresses of the machine `name`."""
+        for network in networks:
+            with contextlib.suppress(LabError, OSError):  # what is not released here is taken back when it is stale
+                self.host.lab.networks[network].release(name)
