@@ -45,7 +45,7 @@ class Sink(Protocol):
     def show(self, phase: str, fraction: float | None) -> None:
         """Show what is done now and, where known, which part of the whole (0 to 1) is done."""
 
-    def close(self, ended: str) -> None:
+    def end(self, how: str) -> None:
         """Show how it ended, such as ``done in 3.2 s``."""
 
 
@@ -130,7 +130,7 @@ class Work:
             if self._timer:
                 self._timer.cancel()
             if self._sink:
-                self._sink.close(how)
+                self._sink.end(how)
 
 
 class _Part:
@@ -169,8 +169,8 @@ class _Lines:
             self._said = phase
             _print(f"{self._title}: {phase} …")
 
-    def close(self, ended: str) -> None:
-        _print(f"{self._title}: {ended}")
+    def end(self, how: str) -> None:
+        _print(f"{self._title}: {how}")
 
 
 class _Bar:
@@ -191,9 +191,9 @@ class _Bar:
         total = None if fraction is None else 1.0
         self._progress.update(self._task, phase=phase, total=total, completed=fraction or 0)
 
-    def close(self, ended: str) -> None:
+    def end(self, how: str) -> None:
         self._progress.stop()
-        _print(f"{self._title}: {ended}")
+        _print(f"{self._title}: {how}")
 
 
 class _Silent:
@@ -203,7 +203,7 @@ class _Silent:
     def show(self, phase: str, fraction: float | None) -> None:
         pass
 
-    def close(self, ended: str) -> None:
+    def end(self, how: str) -> None:
         pass
 
 

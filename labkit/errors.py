@@ -56,6 +56,12 @@ class LabError(Exception):
         text = f"{self.message} ({where})" if where else self.message
         return f"{text}\n→ {self.hint}" if self.hint else text
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the sentence; in a notebook the traceback is one click away."""
+        from ._traceback import sentence
+
+        return sentence(self)
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_restore, (type(self), self.__dict__ | {"args": self.args}))
 

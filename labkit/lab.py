@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .hosts.base import Host
     from .machines.base import Machine
     from .networks.network import Networks
+    from .widgets.table import Table
 
 _TOUCH_EVERY_S = 20.0
 
@@ -181,6 +182,12 @@ class Lab:
         """Every machine of every host and engine; a host that ended has none."""
         return [machine for host in self if host.is_alive for machine in host.machines()]
 
+    def table(self) -> Table:
+        """Its hosts and machines with live states and buttons (widget)."""
+        from .widgets.table import Table
+
+        return Table(self)
+
     # What it needs itself
 
     def channel(self) -> Channel:
@@ -225,6 +232,11 @@ class Lab:
     # How it ends
 
     @property
+    def is_alive(self) -> bool:
+        """Whether its first process answers (asks it; does not renew the lease)."""
+        return not self._closed and _launch.is_alive(self.name)
+
+    @property
     def closed(self) -> bool:
         """Whether `close` was called here."""
         return self._closed
@@ -253,6 +265,11 @@ class Lab:
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"hosts {', '.join(self._hosts) or 'none'}"
         return f"<Lab {self.name}: {state}>"
+
+    def _ipython_display_(self) -> None:
+        from .widgets import show
+
+        show(self, self.table)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from ._html_host import lab_bundle

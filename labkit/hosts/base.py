@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._run import Completed, check_argv
+from .._values import format_size
 from ..errors import DaemonFailed, InvalidValue
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..machines.base import Machine
     from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
+    from ..widgets.host import HostCard
     from ._channel import Running
 
 
@@ -135,6 +137,23 @@ class Host(ABC):
         """Every machine on this host, of every engine that was used here."""
         return [machine for engine in self.engines() for machine in engine.machines()]
 
+    def facts(self) -> list[tuple[str, str]]:
+        """What its card says of it: labels and values (asks the host; the first time a guest may be booted)."""
+        told = self.run(["sh", "-c", "nproc; awk '/MemTotal|MemAvailable/ {print $2}' /proc/meminfo"], check=True)
+        count, total, free = (int(line) for line in told.stdout.split())
+        memory = f"{format_size(free * 1024)} free of {format_size(total * 1024)}"
+        used = ", ".join(engine.kind for engine in self.engines()) or "none yet"
+        return [
+            ("processors", str(count)), ("memory", memory), ("engines in use", used),
+            ("acceleration", self.kvm.acceleration().reason),
+        ]  # fmt: skip
+
+    def card(self) -> HostCard:
+        """Its card: what it has, what it uses, and its machines (widget)."""
+        from ..widgets.host import HostCard
+
+        return HostCard(self)
+
     def close(self) -> None:
         """Drop this process's connections to the host's engines."""
         for kind in _MARKS.keys() & self.__dict__.keys():
@@ -142,6 +161,11 @@ class Host(ABC):
 
     def __repr__(self) -> str:
         return f"<Host {self.name} ({self.provider}) {self.address}>"
+
+    def _ipython_display_(self) -> None:
+        from ..widgets import show
+
+        show(self, self.card)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from .._html_host import host_bundle

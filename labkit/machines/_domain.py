@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from ..errors import InvalidValue
-from .base import MachineSpec, NetworkInterface
+from .base import KvmSpec, NetworkInterface
 
 NAMESPACE = "https://labkit.invalid/machine"
 AGENT = "org.qemu.guest_agent.0"
@@ -45,7 +45,7 @@ class Domain:
         False for a template, whose interfaces lead nowhere.
     """
 
-    spec: MachineSpec
+    spec: KvmSpec
     uuid: str
     accelerated: bool
     kernel: Path
@@ -99,6 +99,9 @@ class Domain:
         SubElement(channel, "target", type="virtio", name=AGENT)
         for interface in self.spec.interfaces:
             devices.append(interface_element(interface, plugged=self.plugged))
+        if self.spec.graphics:
+            SubElement(SubElement(devices, "video"), "model", type="vga", vram="8192")
+            SubElement(SubElement(devices, "graphics", type="vnc"), "listen", type="socket")
         SubElement(devices, "memballoon", model="virtio")
         rng = SubElement(devices, "rng", model="virtio")
         _text(rng, "backend", "/dev/urandom", model="random")
@@ -124,14 +127,14 @@ def _text(parent: Element, tag: str, text: str, **attributes: str) -> None:
     SubElement(parent, tag, attributes).text = text
 
 
-def read_spec(xml: str) -> MachineSpec | None:
+def read_spec(xml: str) -> KvmSpec | None:
     """The specification noted in a domain's XML, or None if labkit did not make it."""
     note = ElementTree.fromstring(xml).find(f"metadata/{{{NAMESPACE}}}machine")
     if note is None or not note.text:
         return None
     words = json.loads(note.text)
     words["interfaces"] = tuple(NetworkInterface(**card) for card in words["interfaces"])
-    return MachineSpec(**words)
+    return KvmSpec(**words)
 
 
 def rename(xml: str, domain: Domain) -> str:
@@ -153,6 +156,10 @@ def rename(xml: str, domain: Domain) -> str:
     for log in root.iterfind("devices/*/log"):
         log.set("file", str(domain.console_log))
     _forget(root.iterfind("devices/channel"), "source")
+    for graphics in root.iterfind("devices/graphics"):  # its socket's path has the name
+        graphics.attrib.pop("socket", None)
+        for listen in graphics.iterfind("listen"):
+            listen.attrib.pop("socket", None)
     cards = root.findall("devices/interface")
     for card, interface in zip(cards, domain.spec.interfaces, strict=True):
         _plug(card, interface)

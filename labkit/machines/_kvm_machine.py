@@ -6,6 +6,7 @@ import base64
 import contextlib
 import secrets
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +23,13 @@ from . import _libvirt
 from ._agent import Agent
 from ._console import Console
 from ._domain import check_vcpus
+from ._kvm_line import SerialLine, shell
 from ._libvirt import spoken
-from .base import Machine, MachineSpec, Sample, State, verb
+from ._screenshot import take_screenshot
+from .base import KvmSpec, Machine, Sample, Screenshot, State, verb
 
 if TYPE_CHECKING:
+    from ._line import Line
     from .kvm import KvmEngine
 
 _IDENTITY = "/usr/sbin/labkit-identity"
@@ -41,10 +45,14 @@ class KvmMachine(Machine):
 
     engine = "kvm"
 
-    def __init__(self, kvm: KvmEngine, spec: MachineSpec) -> None:
+    spec: KvmSpec
+
+    def __init__(self, kvm: KvmEngine, spec: KvmSpec) -> None:
         super().__init__(kvm.host, spec)
         self._kvm = kvm
         self._state = State.STARTING
+        self._serial: SerialLine | None = None
+        self._line_lock = threading.Lock()
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
         reasons = {"migrate": ("labkit cannot move running machines yet", "clone() makes a copy on the same host")}
@@ -198,6 +206,22 @@ class KvmMachine(Machine):
 
     def console(self) -> Console:
         return Console(self.domain(), self._log, self.name, self.host.name)
+
+    def line(self, kind: str = "console") -> Line:
+        if kind != "console":
+            return shell(self)
+        with self._line_lock:
+            if self._serial is None:
+                self._serial = SerialLine(self)
+            return self._serial
+
+    def screenshot(self) -> Screenshot:
+        if not self.spec.graphics:
+            raise NotSupported(
+                f"{self.name} has no screen, for it was made without graphics", machine=self.name,
+                host=self.host.name, hint="create(…, graphics=True) makes one with a screen",
+            )  # fmt: skip
+        return take_screenshot(self.domain(), self.host.name)
 
     def stats(self) -> Sample:
         with spoken(self.host.name, self.name):

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -20,6 +20,9 @@ from ..errors import LabError, NotSupported
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
+    from ..widgets.card import Card
+    from ..widgets.screen import Screen
+    from ..widgets.terminal import Terminal
     from ._console import Console
     from ._line import Line
 
@@ -63,6 +66,33 @@ class MachineSpec:
     vcpus: int
     disk_bytes: int
     interfaces: tuple[NetworkInterface, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KvmSpec(MachineSpec):
+    """What a QEMU machine was asked to be; `graphics`: whether it has a graphics card."""
+
+    graphics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """A picture of a machine's screen.
+
+    Attributes
+    ----------
+    png
+        The picture as a PNG file.
+    width, height
+        In pixels.
+    """
+
+    png: bytes = field(repr=False)
+    width: int
+    height: int
+
+    def _repr_png_(self) -> bytes:
+        return self.png
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +326,38 @@ class Machine(ABC):
             hint="run([…]) runs a command in it",
         )  # fmt: skip
 
+    def screenshot(self) -> Screenshot:
+        """A picture of its screen now, if it has one."""
+        raise NotSupported(
+            f"{self.name} has no screen", machine=self.name, host=self.host.name,
+            hint="console() shows what it says",
+        )  # fmt: skip
+
+    # As widgets
+
+    def card(self) -> Card:
+        """Its card: live state, use, and a button for each verb (widget)."""
+        from ..widgets.card import Card
+
+        return Card(self)
+
+    def terminal(self, *, shell: bool = False, rows: int = 18) -> Terminal:
+        """A terminal on its console, or on a shell in it (widget)."""
+        from ..widgets.terminal import Terminal
+
+        return Terminal(self, shell=shell, rows=rows)
+
+    def screen(self) -> Screen:
+        """Its screen as a live picture (widget)."""
+        from ..widgets.screen import Screen
+
+        return Screen(self)
+
+    def forgive(self) -> None:
+        """Forget the last error: somebody has read it."""
+        self._last_error = None
+        self.tell()
+
     @abstractmethod
     def stats(self) -> Sample:
         """A reading of its counters now."""
@@ -337,6 +399,11 @@ class Machine(ABC):
 
     def __repr__(self) -> str:
         return f"<{self.engine} machine {self.name} on {self.host.name}: {self.state}>"
+
+    def _ipython_display_(self) -> None:
+        from ..widgets import show
+
+        show(self, self.card)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from .._html_host import machine_bundle

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .._changes import What
 from .._paths import disk_room
@@ -16,8 +17,53 @@ from .base import Machine, MachineSpec, Sample, State, machine_folder
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
+    from ..widgets.form import Form
 
 M = TypeVar("M", bound=Machine)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One question of the form for a new machine.
+
+    Attributes
+    ----------
+    name
+        The argument of ``create`` that it fills in.
+    label, help
+        What a person reads.
+    kind
+        ``text``, ``number``, ``many`` (several of `choices`) or ``check`` (yes or no).
+    default
+        What ``create`` takes without it; for a name, what is proposed.
+    check
+        Raises an error of labkit for a value that cannot be.
+    """
+
+    name: str
+    label: str
+    kind: str
+    default: Any
+    check: Callable[[Any], object] = lambda _: None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+    def clean(self, value: Any) -> Any:
+        """`value` from a form as ``create`` takes it; what makes no sense is left for `check`."""
+        match self.kind:
+            case "check":
+                return bool(value)
+            case "many":
+                return [choice for choice in self.choices if isinstance(value, list) and choice in value]
+            case "number":
+                text = str(value).strip()
+                return int(text) if text.isdecimal() and len(text) < 12 else text[:100]
+            case _:
+                return str(value).strip()[:200]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the front end needs."""
+        return {key: getattr(self, key) for key in ("name", "label", "kind", "choices", "help")}
 
 
 class Engine(ABC, Generic[M]):
@@ -51,6 +97,34 @@ class Engine(ABC, Generic[M]):
     @abstractmethod
     def samples(self) -> dict[str, Sample]:
         """A reading of every running machine's counters, in one go; one that hangs delays nobody."""
+
+    @abstractmethod
+    def form_fields(self) -> list[Field]:
+        """What the form for a new machine asks for; the first is its name."""
+
+    def form(self) -> Form:
+        """A form for a new machine: checked fields, the Python that does the same, a button (widget)."""
+        from ..widgets.form import Form
+
+        return Form(self)
+
+    def _name_field(self, proposed: str) -> Field:
+        """The field for the name, with a proposal that is free."""
+        folder = machine_folder(self.host, "")
+        names = (f"{proposed}{number}" for number in range(1, 1000))
+
+        def check(name: Any) -> None:
+            check_name(name, "name of a machine")
+            if (folder / name).exists():
+                raise NameInUse(f"there is a machine {name} already", hint="choose another name")
+
+        free = next(name for name in names if not (folder / name).exists())
+        return Field("name", "Name", "text", free, check, help="small letters, digits and hyphens")
+
+    def _networks_field(self) -> Field:
+        """The field for the networks."""
+        names = tuple(network.name for network in self.host.lab.networks)
+        return Field("networks", "Networks", "many", [], choices=names, help="each gives it an address")
 
     @abstractmethod
     def close(self) -> None:

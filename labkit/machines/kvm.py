@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libvirt
 
@@ -27,8 +27,8 @@ from ._domain import Domain, check_vcpus, read_spec
 from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
 from ._template import Template, is_template
-from .base import MachineSpec, Sample, machine_folder
-from .engine import Engine
+from .base import KvmSpec, Sample, machine_folder
+from .engine import Engine, Field
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -44,6 +44,7 @@ class KvmEngine(Engine[KvmMachine]):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._connection: libvirt.virConnect | None = None
+        self._acceleration: Acceleration | None = None
 
     # The connection
 
@@ -81,13 +82,16 @@ class KvmEngine(Engine[KvmMachine]):
 
     def acceleration(self) -> Acceleration:
         """Whether machines here run on KVM, and if not, why."""
-        return acceleration(image=get_image())
+        if self._acceleration is None:
+            self._acceleration = acceleration(image=get_image())
+        return self._acceleration
 
     # Machines
 
     def create(
         self, name: str, *, image: str | Image = "small", memory: int | str = "128 MiB", vcpus: int = 1,
-        disk: int | str = "256 MiB", networks: Iterable[str] = (), instant: bool = True, timeout_s: float = 180,
+        disk: int | str = "256 MiB", networks: Iterable[str] = (), instant: bool = True, graphics: bool = False,
+        timeout_s: float = 180,
     ) -> KvmMachine:  # fmt: skip
         """Make a virtual machine and wait until it answers to `run`.
 
@@ -105,6 +109,8 @@ class KvmEngine(Engine[KvmMachine]):
             Names of lab networks; each gives it an interface with an address.
         instant
             Restore a prepared memory image instead of booting.
+        graphics
+            Give it a graphics card, whose screen `screenshot` and `screen` show.
         timeout_s
             Seconds for all of it.
 
@@ -120,7 +126,7 @@ class KvmEngine(Engine[KvmMachine]):
         with progress(f"create {name}", quiet_s=1.0):
             chosen = image if isinstance(image, Image) else get_image(image)
             self._check_room(chosen, *sizes)
-            spec = MachineSpec(name, chosen.name, sizes[0], vcpus, sizes[1])
+            spec = KvmSpec(name, chosen.name, sizes[0], vcpus, sizes[1], graphics=graphics)
 
             def boot(domain: Domain) -> None:
                 if instant:
@@ -131,7 +137,7 @@ class KvmEngine(Engine[KvmMachine]):
 
             return self._make(spec, chosen, names, boot, deadline)
 
-    def create_like(self, spec: MachineSpec, name: str, make_disk: Callable[[Path], None]) -> KvmMachine:
+    def create_like(self, spec: KvmSpec, name: str, make_disk: Callable[[Path], None]) -> KvmMachine:
         """Make a machine of the same kind as `spec`, with the disk that `make_disk` writes."""
         names = self._check_names(name, [card.network for card in spec.interfaces])
         image = get_image(spec.image)
@@ -148,11 +154,7 @@ class KvmEngine(Engine[KvmMachine]):
         from ..hosts.doctor import require_disk, require_memory, require_program, require_tun
 
         least = image.disk.stat().st_size
-        if memory_bytes < _LEAST_MEMORY:
-            raise InvalidValue(
-                f"{format_size(memory_bytes)} of memory are too little to boot",
-                hint=f"give {format_size(_LEAST_MEMORY)} or more",
-            )
+        self._check_memory(memory_bytes)
         if disk_bytes < least:
             raise InvalidValue(
                 f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}",
@@ -163,6 +165,14 @@ class KvmEngine(Engine[KvmMachine]):
         require_memory(memory_bytes)
         # A thin disk: what it may grow to need not be free, what a machine needs to start must.
         require_disk(self.host.lab.folder, 2 * memory_bytes)
+
+    @staticmethod
+    def _check_memory(memory_bytes: int) -> None:
+        if memory_bytes < _LEAST_MEMORY:
+            raise InvalidValue(
+                f"{format_size(memory_bytes)} of memory are too little to boot",
+                hint=f"give {format_size(_LEAST_MEMORY)} or more",
+            )
 
     def _undo(self, name: str) -> list[list[str]]:
         """What the host does should this process die while it makes a machine."""
@@ -179,7 +189,7 @@ class KvmEngine(Engine[KvmMachine]):
         return (self.host.sockets / "libvirt.sock").resolve()
 
     def _make(
-        self, spec: MachineSpec, image: Image, networks: list[str], boot: Callable[[Domain], None], deadline: float
+        self, spec: KvmSpec, image: Image, networks: list[str], boot: Callable[[Domain], None], deadline: float
     ) -> KvmMachine:  # fmt: skip
         """Reserve, boot, tell the guest who it is; all or nothing."""
         with self._reserved(spec, self._undo(spec.name)) as made:
@@ -199,7 +209,7 @@ class KvmEngine(Engine[KvmMachine]):
         return machine
 
     @contextlib.contextmanager
-    def _announced(self, spec: MachineSpec) -> Iterator[None]:
+    def _announced(self, spec: KvmSpec) -> Iterator[None]:
         """While in this context, tell DHCP and DNS of the machine; at its end they know."""
         with ThreadPoolExecutor(1) as pool:
             networks = self.host.lab.networks
@@ -208,11 +218,12 @@ class KvmEngine(Engine[KvmMachine]):
             for future in told:
                 future.result()
 
-    def _domain(self, spec: MachineSpec, image: Image) -> Domain:
+    def _domain(self, spec: KvmSpec, image: Image) -> Domain:
         folder = machine_folder(self.host, spec.name)
+        screen = "console=tty0 " if spec.graphics else ""  # the last console named is the one with the shell
         return Domain(
-            spec=spec, uuid=str(uuid.uuid4()), accelerated=self.acceleration().is_kvm,
-            kernel=image.kernel, initrd=image.initrd, cmdline=f"{image.cmdline} labkit.identity=agent",
+            spec=spec, uuid=str(uuid.uuid4()), accelerated=self.acceleration().is_kvm, kernel=image.kernel,
+            initrd=image.initrd, cmdline=f"{screen}{image.cmdline} labkit.identity=agent",
             disk=folder / "disk.qcow2", console_log=folder / "console.log",
         )  # fmt: skip
 
@@ -264,7 +275,7 @@ class KvmEngine(Engine[KvmMachine]):
             raise NotFound(f"the domain {name} was not made by labkit", host=self.host.name)
         return self._known(spec, domain)
 
-    def _known(self, spec: MachineSpec, domain: libvirt.virDomain) -> KvmMachine:
+    def _known(self, spec: KvmSpec, domain: libvirt.virDomain) -> KvmMachine:
         """One object a machine, so that events reach the one that is held."""
         machine = self._machines.get(spec.name)
         if machine is None or machine.spec != spec:
@@ -282,13 +293,36 @@ class KvmEngine(Engine[KvmMachine]):
         return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)
 
     def samples(self) -> dict[str, Sample]:
-        with spoken(self.host.name):
-            told = self.connection().getAllDomainStats(
+        connection = self._connection
+        if connection is None:
+            return {}
+        with spoken(self.host.name):  # a reading does not renew the lease
+            told = connection.getAllDomainStats(
                 STATS,
                 libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE,
             )
         now = time.monotonic()
         return {domain.name(): sample_of(words, now) for domain, words in told if not is_template(domain.name())}
+
+    def form_fields(self) -> list[Field]:
+        from ..hosts.doctor import require_memory
+
+        def memory(value: Any) -> None:
+            size = parse_size(value, "memory size")
+            self._check_memory(size)
+            require_memory(size)
+
+        return [
+            self._name_field("vm"),
+            Field("memory", "Memory", "text", "128 MiB", memory, help="such as 128 MiB"),
+            Field("vcpus", "Processors", "number", 1, check_vcpus, help="1 to 8"),
+            Field(
+                "disk", "Disk", "text", "256 MiB", lambda value: parse_size(value, "disk size"), help="such as 1 GiB"
+            ),
+            self._networks_field(),
+            Field("instant", "Instant", "check", True, help="restore a prepared memory instead of booting"),
+            Field("graphics", "Graphics", "check", False, help="give it a graphics card and a screen"),
+        ]
 
     # Networks
 

@@ -1,0 +1,171 @@
+"""What keeps widgets up to date: one thread a lab that hears of changes, one that reads counters.
+
+Both end when the last widget of the lab is closed. Nothing here runs in the kernel's main thread,
+and a burst of changes becomes one update: at most one each `_PAUSE_S`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .._changes import Change, What
+from ..errors import LabError
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+    from ..lab import Lab
+    from ..machines.base import Machine, Sample
+
+_PAUSE_S = 0.22
+_SAMPLE_S = 2.0
+_WINDOW = 60
+
+Key = tuple[str, str]
+Updater = Callable[[], None]
+
+
+class Usage:
+    """The last readings of one machine, as use: processors (1.0 is one of them) and bytes of memory."""
+
+    __slots__ = ("_last", "points")
+
+    def __init__(self) -> None:
+        self._last: Sample | None = None
+        self.points: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+
+    def add(self, sample: Sample) -> None:
+        """Take in a reading; a counter that went back means that the machine began anew."""
+        last, self._last = self._last, sample
+        if last is None or sample.time_s <= last.time_s or sample.cpu_seconds < last.cpu_seconds:
+            return
+        used = (sample.cpu_seconds - last.cpu_seconds) / (sample.time_s - last.time_s)
+        self.points.append((round(used, 3), sample.memory_bytes))
+
+
+class Watch:
+    """The news of one lab for its widgets."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.usage: dict[Key, Usage] = {}
+        self.closed = ""
+        self._lock = threading.Lock()
+        self._updaters: dict[int, Updater] = {}
+        self._changed = threading.Event()
+        self._ended = threading.Event()
+        self._machines: dict[str, list[Machine]] | None = None
+        self._stale: set[str] = set()
+        self._unsubscribe: Callable[[], None] | None = None
+
+    # Who is kept up to date
+
+    def join(self, owner: object, update: Updater) -> Callable[[], None]:
+        """Have `update` called after each change, from a thread; returns what ends that."""
+        with self._lock:
+            self._updaters[id(owner)] = update
+            if self._unsubscribe is None:
+                self._start()
+
+        def leave() -> None:
+            with self._lock:
+                self._updaters.pop(id(owner), None)
+                if not self._updaters and self._unsubscribe:
+                    self._unsubscribe()
+                    self._unsubscribe = None
+                    self._ended.set()
+                    self._changed.set()
+
+        return leave
+
+    def _start(self) -> None:
+        self._unsubscribe = self.lab.changes.subscribe(self._hear)
+        self._ended = threading.Event()
+        for name, work in (("labkit-watch", self._tell), ("labkit-usage", self._read)):
+            threading.Thread(target=work, args=(self._ended,), name=name, daemon=True).start()
+
+    # What there is
+
+    def machines(self) -> list[Machine]:
+        """Every machine of the lab, as of the last change."""
+        return [machine for host in self.lab for machine in self.machines_of(host)]
+
+    def machines_of(self, host: Host) -> list[Machine]:
+        """The machines of one host; asks its engines only if some came or went since the last time."""
+        with self._lock:
+            known = self._machines or {}
+            if self._machines is not None and host.name in known and host.name not in self._stale:
+                return known[host.name]
+            self._stale.discard(host.name)
+        try:
+            found = host.machines() if host.is_alive else []
+        except LabError:
+            found = []
+        with self._lock:
+            self._machines = {**(self._machines or {}), host.name: found}
+        return found
+
+    # The threads
+
+    def _hear(self, change: Change) -> None:
+        """In whatever thread something changed: quick."""
+        if change.what is What.CLOSED:
+            self.closed = "the lab was closed"
+        if change.what is not What.MACHINE and change.host:
+            with self._lock:
+                self._stale.add(change.host.name)
+        self._changed.set()
+
+    def _tell(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            with self._lock:
+                updaters = list(self._updaters.values())
+            for update in updaters:
+                if not ended.is_set():
+                    _safely(update)
+            ended.wait(_PAUSE_S)
+
+    def _read(self, ended: threading.Event) -> None:
+        while not ended.is_set() and not self.closed:
+            for host in self.lab:
+                self._read_host(host)
+            self._look_whether_it_lives()
+            self._changed.set()
+            ended.wait(_SAMPLE_S)
+
+    def _read_host(self, host: Host) -> None:
+        for engine in host.engines():
+            try:
+                samples = engine.samples()
+            except (LabError, OSError):
+                continue  # it is just ending, or coming
+            for name, sample in samples.items():
+                self.usage.setdefault((host.name, name), Usage()).add(sample)
+
+    def _look_whether_it_lives(self) -> None:
+        if not self.closed and not self.lab.is_alive:
+            self.closed = "the lab has ended"
+
+
+def _safely(update: Updater) -> None:
+    """Update one widget; whatever is wrong with it, the others go on."""
+    try:
+        update()
+    except Exception:
+        logging.getLogger("labkit").exception("a widget could not be brought up to date")
+
+
+_lock = threading.Lock()
+
+
+def watch(lab: Lab) -> Watch:
+    """The one watch of a lab in this process; it goes with the lab."""
+    with _lock:
+        found = vars(lab).setdefault("_watch", None) or Watch(lab)
+        vars(lab)["_watch"] = found
+    return found

@@ -1,0 +1,116 @@
+// What all widgets share: the style, the subscription to a model, and the small pieces of every picture.
+import { html, nothing, render } from "lit-html";
+import css from "./labkit.css";
+
+export { html, nothing };
+
+function style(el) {
+  const root = el.getRootNode();
+  const where = root instanceof ShadowRoot ? root : document.head;
+  if (!where.querySelector("style[data-labkit]")) {
+    const sheet = document.createElement("style");
+    sheet.dataset.labkit = "";
+    sheet.textContent = css;
+    where.append(sheet);
+  }
+}
+
+// The static twin below a widget is hidden while the widget is drawn.
+const hidden = new Map();
+function hideTwin(id) {
+  if (!id) return () => {};
+  const rule = () => {
+    let sheet = document.head.querySelector("style[data-labkit-twins]");
+    if (!sheet) {
+      sheet = document.createElement("style");
+      sheet.dataset.labkitTwins = "";
+      document.head.append(sheet);
+    }
+    sheet.textContent = [...hidden.keys()].map((each) =>
+      `[data-lk-twin="${each}"], .jp-OutputArea-child:has([data-lk-twin="${each}"]) { display: none; }`).join("\n");
+  };
+  hidden.set(id, (hidden.get(id) ?? 0) + 1);
+  rule();
+  return () => {
+    hidden.set(id, hidden.get(id) - 1);
+    if (!hidden.get(id)) hidden.delete(id);
+    rule();
+  };
+}
+
+// Draw with `draw` now and at each change of the model; `after` is called once drawn. Returns the end.
+export function live(model, el, draw, after = () => {}) {
+  style(el);
+  el.classList.add("lk");
+  let lost = false;
+  let asked = 0;
+  const now = () => {
+    asked = 0;
+    render(draw(lost), el);
+    after(el);
+  };
+  const soon = () => { asked ||= requestAnimationFrame(now); };
+  const cut = () => {
+    lost = !!el.closest(".jupyter-widgets-disconnected");
+    soon();
+  };
+  model.on("change", soon);
+  model.on("comm_live_update", cut);
+  const showTwin = hideTwin(model.get("twin"));
+  now();
+  const end = () => {
+    cancelAnimationFrame(asked);
+    model.off("change", soon);
+    model.off("comm_live_update", cut);
+    showTwin();
+  };
+  end.redraw = soon;
+  return end;
+}
+
+export const LOST = "The kernel was restarted: this is how it was. Run the cell again to have it live.";
+
+export function sign(looks, state) {
+  const [mark] = looks.signs[state] ?? looks.signs.unknown;
+  return html`<span class="lk-state" data-state=${state}><span class="lk-sign" aria-hidden="true">${mark}</span> ${state}</span>`;
+}
+
+// White or black, whichever can be read on the colour (WCAG 2 relative luminance).
+function ink(colour) {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+}
+
+export function chip(looks, engine) {
+  const [label, colour] = looks.engines[engine] ?? [engine, "#616161"];
+  return html`<span class="lk-chip" style="background: ${colour}; color: ${ink(colour)}">${label}</span>`;
+}
+
+export function bar(fraction) {
+  return fraction === null || fraction === undefined
+    ? html`<span class="lk-bar" aria-hidden="true"><div class="lk-unknown"></div></span>`
+    : html`<span class="lk-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100"
+        aria-valuenow=${Math.round(100 * fraction)} aria-label="progress"><div style="width: ${100 * fraction}%"></div></span>`;
+}
+
+export function problem([message, hint], dismiss) {
+  return html`<div class="lk-error" role="alert"><div>${message}${hint ? html`<br>→ ${hint}` : nothing}</div>
+    ${dismiss ? html`<button class="lk-plain" aria-label="dismiss the error" title="dismiss" @click=${dismiss}>✕</button>` : nothing}</div>`;
+}
+
+export function percent(cpu) {
+  return cpu === null || cpu === undefined ? "" : `${(100 * cpu).toPrecision(cpu >= 0.995 ? 3 : 2).replace(/\.0+$/, "")} %`;
+}
+
+// A small line of values; the scale begins at zero and ends at the largest value, or at `least`.
+export function sparkline(values, least, colour, label) {
+  if (values.length < 2) return nothing;
+  const [w, h] = [90, 18];
+  const top = Math.max(least, ...values);
+  const points = values.map((value, n) =>
+    `${(w - 1 - (values.length - 1 - n) * (w - 2) / 59).toFixed(1)},${(h - 1 - (h - 2) * value / top).toFixed(1)}`).join(" ");
+  return html`<svg width=${w} height=${h} viewBox="0 0 ${w} ${h}" role="img" aria-label=${label}>
+    <line x1="0" y1=${h - 0.5} x2=${w} y2=${h - 0.5} stroke="var(--lk-line)"></line>
+    <polyline points=${points} fill="none" stroke=${colour} stroke-width="1.3"></polyline></svg>`;
+}
