@@ -11,15 +11,23 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-# Sign and colour of each state, everywhere alike.
+# Sign of each state, everywhere alike, and the name of its colour.
 SIGNS = {
-    "running": ("●", "var(--jp-success-color0, #1b7a34)"),
-    "paused": ("❚❚", "var(--jp-warn-color0, #a15c00)"),
-    "stopped": ("■", "var(--jp-ui-font-color2, #616161)"),
-    "starting": ("◌", "var(--jp-info-color0, #0072b2)"),
-    "moving": ("◌", "var(--jp-info-color0, #0072b2)"),
-    "failed": ("✖", "var(--jp-error-color0, #b3261e)"),
-    "unknown": ("?", "var(--jp-ui-font-color2, #616161)"),
+    "running": ("●", "running"),
+    "paused": ("❚❚", "paused"),
+    "stopped": ("■", "dim"),
+    "starting": ("◌", "busy"),
+    "moving": ("◌", "busy"),
+    "failed": ("✖", "failed"),
+    "unknown": ("?", "dim"),
+}
+# Colours on light and on dark ground, each with a contrast of 4.5 to 1 to JupyterLab's grounds.
+COLOURS = {
+    "running": ("#1b7a34", "#5fd07f"),
+    "paused": ("#9a5700", "#f0b35a"),
+    "busy": ("#0067a3", "#7cc3f2"),
+    "failed": ("#b3261e", "#ffa199"),
+    "dim": ("#5e5e5e", "#bdbdbd"),
 }
 # The engines' labels and colours, from the palette of Okabe and Ito (2008).
 ENGINES = {
@@ -41,4 +49,14 @@ def _environment() -> Environment:
 def render(template: str, **words: Any) -> str:
     """The HTML of ``templates/<template>.html`` with `words` filled in and escaped."""
     html = _environment().get_template(f"{template}.html")
-    return html.render(signs=SIGNS, engines=ENGINES, **words).strip()
+    return html.render(signs=SIGNS, engines=ENGINES, palette=palette(".labkit"), **words).strip()
+
+
+@cache
+def palette(selector: str) -> str:
+    """CSS that gives what `selector` selects the colours as variables, in light and in dark."""
+    light, dark = (
+        "; ".join(f"--lk-{name}: {pair[index]}" for name, pair in COLOURS.items()) for index in (0, 1)
+    )  # fmt: skip
+    night = f'body[data-jp-theme-light="false"] {selector}, .vscode-dark {selector}'
+    return f"{selector} {{ {light} }}\n{night} {{ {dark} }}"

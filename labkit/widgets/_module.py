@@ -16,7 +16,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from .._html import ENGINES, SIGNS
+from .._html import ENGINES, SIGNS, palette
 
 STATIC = Path(__file__).with_name("static")
 
@@ -60,7 +60,7 @@ def module(file: str) -> Module:
         known = _modules.get(file)
         if known is None or known.comm is None:
             code, digest = _read(file)
-            looks = {"signs": SIGNS, "engines": ENGINES}
+            looks = {"signs": SIGNS, "engines": ENGINES, "palette": palette(".lk")}
             known = _modules[file] = Module(code=code, digest=digest, looks=looks)
         return known
 
@@ -84,6 +84,7 @@ class LabWidget(anywidget.AnyWidget):
 
     kind = ""
     file = "labkit.js"
+    own = traitlets.Unicode().tag(sync=True)  # its model's id, by which the front end finds its connection
     twin = traitlets.Unicode().tag(sync=True)
     module = traitlets.Instance(Module).tag(sync=True, **ipywidgets.widget_serialization)
 
@@ -96,7 +97,16 @@ class LabWidget(anywidget.AnyWidget):
         self.follower: Callable[[], None] = lambda: None  # the static twin, if it has one
         self._leave: Callable[[], None] = lambda: None
         super().__init__(module=module(self.file), **traits)
+        self.own = str(self.model_id)
         self.on_msg(self._on_message)
+
+    def open(self) -> None:
+        """Open the connection to the front end (called by ipywidgets)."""
+        super().open()
+        # From 7.4 on, ipykernel hands what the front end says to the thread that last told it something:
+        # a cell that runs would hold up the button that cancels it.
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = lambda _data, subshell: subshell  # noqa: SLF001
 
     def close(self) -> None:
         """End the widget; what it shows goes on."""

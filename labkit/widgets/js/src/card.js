@@ -109,7 +109,7 @@ export function card({ model, el, looks }) {
       ${now.ended || lost ? nothing : question(fixed.name)}
       ${now.error.length ? problem(now.error, lost ? null : () => model.send({ ask: "dismiss" })) : nothing}
       ${result.command ? html`<div class="lk-dim" style="margin-top: 6px"><code>${result.command}</code>
-        ${result.exit_code ? html`· <span class="lk-state" data-state="failed">exit code ${result.exit_code}</span>` : nothing}
+        ${result.exit_code ? html`· ${sign(looks, "failed", `exit code ${result.exit_code}`)}` : nothing}
         <button class="lk-plain" aria-label="dismiss the output" @click=${() => model.send({ ask: "dismiss" })}>✕</button></div><pre>${result.text}</pre>` : nothing}
       ${lost ? html`<div class="lk-dim" style="margin-top: 6px">${LOST}</div>` : nothing}
       <div class="lk-slot"></div>
@@ -117,7 +117,7 @@ export function card({ model, el, looks }) {
   }
 
   const slot = child(model, el, "terminal");
-  const end = live(model, el, draw, slot);
+  const end = live({ model, el, looks }, draw, slot);
   return end;
 }
 

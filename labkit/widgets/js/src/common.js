@@ -4,13 +4,13 @@ import css from "./labkit.css";
 
 export { html, nothing };
 
-function style(el) {
+function style(el, looks) {
   const root = el.getRootNode();
   const where = root instanceof ShadowRoot ? root : document.head;
   if (!where.querySelector("style[data-labkit]")) {
     const sheet = document.createElement("style");
     sheet.dataset.labkit = "";
-    sheet.textContent = css;
+    sheet.textContent = `${looks.palette}\n${css}`;
     where.append(sheet);
   }
 }
@@ -38,9 +38,13 @@ function hideTwin(id) {
   };
 }
 
+function isCut(model) {
+  return model.comm_live === false || model.comm?.jsServicesComm?.isDisposed === true;
+}
+
 // Draw with `draw` now and at each change of the model; `after` is called once drawn. Returns the end.
-export function live(model, el, draw, after = () => {}) {
-  style(el);
+export function live({ model, el, looks }, draw, after = () => {}) {
+  style(el, looks);
   el.classList.add("lk");
   let lost = false;
   let asked = 0;
@@ -50,29 +54,33 @@ export function live(model, el, draw, after = () => {}) {
     after(el);
   };
   const soon = () => { asked ||= requestAnimationFrame(now); };
-  const cut = () => {
-    lost = !!el.closest(".jupyter-widgets-disconnected");
+  // JupyterLab tells nobody that the kernel was restarted, but disposes of its connection then.
+  const look = setInterval(async () => {
+    const real = await model.widget_manager.get_model(model.get("own"));
+    if (lost === isCut(real)) return;
+    lost = !lost;
     soon();
-  };
+  }, 1000);
   model.on("change", soon);
-  model.on("comm_live_update", cut);
   const showTwin = hideTwin(model.get("twin"));
   now();
   const end = () => {
     cancelAnimationFrame(asked);
     model.off("change", soon);
-    model.off("comm_live_update", cut);
+    clearInterval(look);
     showTwin();
   };
   end.redraw = soon;
+  end.lost = () => lost;
   return end;
 }
 
 export const LOST = "The kernel was restarted: this is how it was. Run the cell again to have it live.";
 
-export function sign(looks, state) {
-  const [mark] = looks.signs[state] ?? looks.signs.unknown;
-  return html`<span class="lk-state" data-state=${state}><span class="lk-sign" aria-hidden="true">${mark}</span> ${state}</span>`;
+// A state by sign, word and colour; `text` where something else is to be said than the state's name.
+export function sign(looks, state, text = state) {
+  const [mark, colour] = looks.signs[state] ?? looks.signs.unknown;
+  return html`<span class="lk-state" data-state=${state} style="color: var(--lk-${colour})"><span class="lk-sign" aria-hidden="true">${mark}</span> ${text}</span>`;
 }
 
 // White or black, whichever can be read on the colour (WCAG 2 relative luminance).

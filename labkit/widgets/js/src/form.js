@@ -25,7 +25,7 @@ export function form({ model, el, looks }) {
 
   const id = `lk${Math.random().toString(36).slice(2)}`;
   const slot = child(model, el, "card");
-  const end = live(model, el, (lost) => {
+  const end = live({ model, el, looks }, (lost) => {
     const errors = model.get("errors");
     const busy = model.get("busy");
     const off = lost || !!busy || Object.keys(errors).length > 0;

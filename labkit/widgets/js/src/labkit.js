@@ -5,10 +5,10 @@ export { card } from "./card.js";
 export { form } from "./form.js";
 export { host, table } from "./table.js";
 
-export function progress({ model, el }) {
+export function progress({ model, el, looks }) {
   const began = performance.now() - 1000 * model.get("elapsed_s");
   let pressed = false;
-  const end = live(model, el, (lost) => {
+  const end = live({ model, el, looks }, (lost) => {
     const ended = model.get("ended") || (lost ? "the kernel was restarted" : "");
     const seconds = (performance.now() - began) / 1000;
     if (ended) {
@@ -27,12 +27,12 @@ export function progress({ model, el }) {
   };
 }
 
-export function screen({ model, el }) {
+export function screen({ model, el, looks }) {
   let large = false;
   let seen = false;
   let url = "";
   let shown = null;
-  const end = live(model, el, (lost) => {
+  const end = live({ model, el, looks }, (lost) => {
     const picture = model.get("picture");
     if (picture !== shown && picture?.byteLength) {
       URL.revokeObjectURL(url);
@@ -48,7 +48,7 @@ export function screen({ model, el }) {
   const eye = new IntersectionObserver(([entry]) => { seen = entry.isIntersecting; });
   eye.observe(el);
   const clock = setInterval(() => {
-    if (seen && !document.hidden && !el.closest(".jupyter-widgets-disconnected")) model.send({ ask: "picture" });
+    if (seen && !document.hidden && !end.lost()) model.send({ ask: "picture" });
   }, 2000);
   return () => {
     clearInterval(clock);

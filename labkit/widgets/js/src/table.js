@@ -53,8 +53,8 @@ function tableOf(model, el, looks, state, redraw, single) {
     const pair = row.verbs.includes("resume") && row.state === "paused" ? "resume" : "pause";
     const first = row.fit.includes("start") || row.state === "stopped" ? "start" : "stop";
     return html`<tr class="lk-row" data-machine=${row.name}><td>${chip(looks, row.engine)} ${row.name}</td>
-      <td>${row.doing ? html`<span class="lk-state" data-state="starting"><span class="lk-sign" aria-hidden="true">◌</span> ${row.doing}${row.fraction === null ? "" : ` ${Math.round(100 * row.fraction)} %`}</span>` : sign(looks, row.state)}
-        ${row.error.length ? html`<span class="lk-state" data-state="failed" tabindex="0" role="note" title=${row.error.join("\n→ ")} aria-label="last error: ${row.error.join(". ")}">✖ error</span>` : nothing}</td>
+      <td>${row.doing ? sign(looks, "starting", `${row.doing}${row.fraction === null ? "" : ` ${Math.round(100 * row.fraction)} %`}`) : sign(looks, row.state)}
+        ${row.error.length ? html`<span tabindex="0" role="note" title=${row.error.join("\n→ ")} aria-label="last error: ${row.error.join(". ")}">${sign(looks, "failed", "error")}</span>` : nothing}</td>
       <td class="lk-number">${percent(row.cpu)}</td><td class="lk-number">${row.memory}</td>
       <td class="lk-addresses">${row.addresses.join(", ")}</td>
       <td class="lk-acts">${[pair, first, "restart", "kill", "destroy"].map((verb) => cell(row, verb, lost))}</td></tr>`;
@@ -93,7 +93,7 @@ function ending(model, lost) {
 export function table({ model, el, looks }) {
   const state = { sort: ["name", false], closed: new Set(), sure: "" };
   const body = tableOf(model, el, looks, state, () => end.redraw(), false);
-  const end = live(model, el, (lost) => html`<div style="display: inline-block; max-width: 100%; min-width: min(46em, 100%)">
+  const end = live({ model, el, looks }, (lost) => html`<div style="display: inline-block; max-width: 100%; min-width: min(46em, 100%)">
     <div class="lk-head"><span class="lk-name">${model.get("title")}</span><span class="lk-dim">lab</span></div>
     ${model.get("ended") ? nothing : body(lost)}
     ${model.get("networks").length && !model.get("ended") ? html`<div class="lk-dim" style="margin-top: 4px">networks: ${model.get("networks").map(([name, mode, cidr, home]) => html`<span title="DHCP and DNS on ${home}" style="margin-right: 14px">${name} ${cidr} (${mode})</span>`)}</div>` : nothing}
@@ -104,7 +104,7 @@ export function table({ model, el, looks }) {
 export function host({ model, el, looks }) {
   const state = { sort: ["name", false], closed: new Set(), sure: "" };
   const body = tableOf(model, el, looks, state, () => end.redraw(), true);
-  const end = live(model, el, (lost) => {
+  const end = live({ model, el, looks }, (lost) => {
     const [now] = model.get("hosts");
     return html`<div class="lk-box" role="group" aria-label="host ${now.name}">
       <div class="lk-head"><span class="lk-name">${now.name}</span><span class="lk-dim">host, ${now.provider}</span>

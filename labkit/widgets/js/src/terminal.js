@@ -12,9 +12,9 @@ const THEME = {
   brightMagenta: "#eec4de", brightCyan: "#b0e9f7", brightWhite: "#ffffff",
 };
 
-export function terminal({ model, el }) {
+export function terminal({ model, el, looks }) {
   const view = Math.random().toString(36).slice(2);
-  const end = live(model, el, (lost) => html`<div class="lk-terminal">
+  const end = live({ model, el, looks }, (lost) => html`<div class="lk-terminal">
     <div class="lk-terminal-head"><span>${model.get("title")}</span>
       <span class="lk-right">${model.get("ended") || (lost ? "the kernel was restarted" : nothing)}</span></div>
     <div class="lk-terminal-body"></div></div>`);
@@ -45,7 +45,7 @@ export function terminal({ model, el }) {
     return !(event.ctrlKey && event.key.toLowerCase() === "v"); // the browser pastes
   });
 
-  const alive = () => !el.closest(".jupyter-widgets-disconnected");
+  const alive = () => !end.lost();
   screen.onData((text) => alive() && model.send({ ask: "type", text }));
   screen.onResize(({ rows, cols }) => alive() && model.send({ ask: "resize", rows, columns: cols }));
 

@@ -1,0 +1,139 @@
+"""JupyterLab as `./lab` starts it, and a browser to look at it with."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Browser, Page, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `_jupyter`, which no package holds
+
+from _jupyter import REPOSITORY, Opener, open_in, run_all
+
+from labkit import Lab
+from labkit.testing import settle, take_stock
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Nothing is asked of a network: the page comes from this machine.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder share a JupyterLab, one after the other, or are skipped with a reason."""
+    for item in items:
+        if "/browser/" in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+            if CHROMIUM is None:
+                reason = "there is no Chromium to test with (on Ubuntu it is a snap)"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address that `./lab` prints; settings that the tests change are not the user's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # A person's JupyterLab: progress as a person sees it.
+    environment = {key: value for key, value in os.environ.items() if key != "LABKIT_PROGRESS"}
+    for kind in ("SETTINGS", "WORKSPACES"):
+        environment[f"JUPYTERLAB_{kind}_DIR"] = str(tmp_path_factory.mktemp(kind.lower()))
+    argv = [REPOSITORY / "lab", "--no-browser", f"--port={port}", "--LabApp.expose_app_in_browser=True"]
+    server = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd="/", env=environment
+    )
+    try:
+        yield _printed_address(server, port)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+
+
+def _printed_address(server: subprocess.Popen[bytes], port: int) -> str:
+    deadline, said = time.monotonic() + 180, b""
+    assert server.stdout
+    while time.monotonic() < deadline:
+        if select.select([server.stdout], [], [], 1)[0]:
+            more = os.read(server.stdout.fileno(), 65536)
+            assert more, f"./lab ended: {said.decode()}"
+            said += more
+            if found := re.search(rf"http://(?:localhost|127\.0\.0\.1):{port}/lab\S*token=\w+\s".encode(), said):
+                return found[0].decode().strip()
+    raise AssertionError(f"./lab printed no address: {said.decode()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder below the root of the server."""
+    path = REPOSITORY / "notebooks" / f"browser-{secrets.token_hex(3)}"
+    path.mkdir()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def shared_lab() -> Iterator[Lab]:
+    """A lab that this process and the notebook in the browser both have hold of."""
+    name = f"b-{secrets.token_hex(4)}"
+    before = take_stock(name)
+    lab = Lab.open(name, hosts=["alpha", "beta"])
+    lab.networks.create("lan")
+    yield lab
+    lab.close()
+    left = settle(name, before)
+    assert not left, f"the lab left behind: {left}"
+
+
+@pytest.fixture
+def open_notebook(page: Page, address: str, folder: Path) -> Iterator[Opener]:
+    """Make a notebook of cells, open it in the page and run it to its end."""
+
+    def run(*cells: str, wait_s: float = 120, meanwhile: Callable[[], None] = lambda: None) -> None:
+        path = folder / f"n{secrets.token_hex(2)}.ipynb"
+        nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=KERNEL), path)
+        open_in(page, address, path)
+        run_all(page, wait_s, meanwhile)
+
+    yield run
+    # The kernel, and what it has open, goes with its session.
+    page.evaluate(
+        """async () => {
+          const base = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+          const headers = { Authorization: `token ${base.token}` };
+          const told = await fetch(`${base.baseUrl}api/sessions`, { headers });
+          for (const session of await told.json())
+            await fetch(`${base.baseUrl}api/sessions/${session.id}`, { method: "DELETE", headers });
+        }"""
+    )
