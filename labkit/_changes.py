@@ -43,7 +43,7 @@ class Changes:
     """The news of one lab."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a subscriber may be collected, and so leave, at any line
         self._told: list[Callable[[Change], None]] = []
 
     def subscribe(self, told: Callable[[Change], None]) -> Callable[[], None]:

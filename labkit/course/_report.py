@@ -22,7 +22,8 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 _HTML = """
-<div style="color: var(--jp-ui-font-color1); line-height: 1.4">
+<style>{{ palette }}</style>
+<div class="labkit-report" style="color: var(--jp-ui-font-color1); line-height: 1.4">
 <p style="margin: 0 0 .5em">{{ line }}</p>
 <table>
 <thead><tr><th></th><th style="text-align: left">notebook</th><th>time</th><th>cells</th>
@@ -31,7 +32,7 @@ _HTML = """
 {%- for r in results %}
 <tr>
 {%- set sign, colour = signs['running' if r.ok else 'failed'] %}
-<td style="color: {{ colour }}">{{ sign }} {{ 'ok' if r.ok else 'failed' }}</td>
+<td style="color: var(--lk-{{ colour }})">{{ sign }} {{ 'ok' if r.ok else 'failed' }}</td>
 <td style="text-align: left" title="{{ r.path }}">{{ r.path.name }}</td>
 <td>{{ took(r.duration_s) }}</td><td>{{ r.cells }}</td>
 <td style="text-align: left">
@@ -114,10 +115,11 @@ def html(summary: Summary) -> str:
     """The table as static HTML."""
     from jinja2 import Environment
 
-    from .._html import SIGNS
+    from .._html import SIGNS, palette
 
     template = Environment(autoescape=True).from_string(_HTML)
-    return template.render(line=headline(summary), results=summary.results, took=format_duration, signs=SIGNS).strip()
+    words = {"signs": SIGNS, "palette": palette(".labkit-report")}
+    return template.render(line=headline(summary), results=summary.results, took=format_duration, **words).strip()
 
 
 def junit(summary: Summary, path: Path) -> None:

@@ -33,7 +33,7 @@ from .engine import Engine, Field
 if TYPE_CHECKING:
     from ..hosts.base import Host
 
-_LEAST_MEMORY = 64 * 2**20
+_LEAST_MEMORY = 96 * 2**20  # with less, the kernel of the small image panics while it unpacks its initrd
 
 
 class KvmEngine(Engine[KvmMachine]):

@@ -110,7 +110,8 @@ class LabWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End the widget; what it shows goes on."""
-        self._leave()
+        leave, self._leave = self._leave, lambda: None  # called again when it is collected
+        leave()
         super().close()
 
     def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:

@@ -53,7 +53,7 @@ class Watch:
         self.lab = lab
         self.usage: dict[Key, Usage] = {}
         self.closed = ""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a widget may be collected, and so leave, at any line
         self._updaters: dict[int, Updater] = {}
         self._changed = threading.Event()
         self._ended = threading.Event()

@@ -1,0 +1,184 @@
+"""Widgets without a browser: what they tell, that they end, and their static twins."""
+
+from __future__ import annotations
+
+import gc
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbconvert.exporters.html import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook
+
+from labkit import Lab
+from labkit.course.runner import run_notebooks
+from labkit.errors import LabError
+from labkit.machines.base import Machine, State
+from labkit.widgets.card import Card
+from labkit.widgets.form import Form
+from labkit.widgets.table import Table
+
+pytestmark = pytest.mark.xdist_group("widgets")
+
+
+@pytest.fixture(scope="module")
+def machine(lab: Lab) -> Iterator[Machine]:
+    made = lab["alpha"].kvm.create("web", networks=["lan"])
+    yield made
+    made.destroy()
+
+
+def until(true: Callable[[], object], timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.01)
+
+
+def own_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("labkit-")} - {"labkit-libvirt"}
+
+
+def test_a_card_follows_events(machine: Machine) -> None:
+    """What is done behind the library's back shows on the card without anybody asking."""
+    card = machine.card()
+    try:
+        assert card.now["state"] == "running"
+        machine.domain().suspend()  # type: ignore[attr-defined]
+        until(lambda: card.now["state"] == "paused")
+        assert "resume" in card.now["fit"]
+        assert "pause" not in card.now["fit"]
+        machine.domain().resume()  # type: ignore[attr-defined]
+        until(lambda: card.now["state"] == "running")
+        until(lambda: card.usage and card.now["cpu"] is not None)
+    finally:
+        card.close()
+
+
+def test_a_button_acts_in_the_background(machine: Machine) -> None:
+    """A verb from the front end is done in another thread; while it lasts, a second one is not taken."""
+    card = machine.card()
+    try:
+        card.asked_verb("snapshot", {"name": "from-card"})
+        until(lambda: machine.activity is not None)
+        card.asked_verb("pause")
+        until(lambda: machine.activity is None, 60)
+        assert "from-card" in machine.snapshots()  # type: ignore[attr-defined]
+        assert machine.refresh() is State.RUNNING
+        card.asked_verb("snapshot", {"name": "from-card"})
+        until(lambda: card.now["error"] and "already" in card.now["error"][0])
+        card.asked_dismiss()
+        assert card.now["error"] == []
+    finally:
+        card.close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [("clone", {"name": "../x"}), ("resize", {"memory": "much"}), ("limits", {"cpus": "-"}), ("run", {"command": "'"}),
+     ("snapshot", {}), ("revert", {"name": "never"}), ("no-such-verb", {}), ("__init__", {}), ("destroy_all", {})],
+)  # fmt: skip
+def test_nonsense_from_the_front_end(machine: Machine, verb: str, words: dict[str, str]) -> None:
+    """Words that make no sense become an error on the card; verbs that are none are not taken."""
+    card = machine.card()
+    try:
+        card._on_message(card, {"ask": "verb", "verb": verb, "words": words}, [])
+        if verb in card.fixed["verbs"]:
+            until(lambda: card.now["error"])
+        card._on_message(card, {"ask": "no-such-question"}, [])
+        card._on_message(card, "no dictionary", [])
+        assert machine.refresh() is State.RUNNING
+    finally:
+        card.close()
+        machine.forgive()
+
+
+def test_500_cards_leave_nothing(machine: Machine) -> None:
+    """500 cards made and closed leave threads, objects and memory as they were."""
+    for _ in range(20):  # what is loaded once is loaded now
+        machine.card().close()
+    until(lambda: own_threads() == set())
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    for _ in range(10):
+        cards = [machine.card() for _ in range(50)]
+        for card in cards:
+            card.close()
+    del cards, card
+    until(lambda: own_threads() == set())
+    gc.collect()
+    assert [each for each in gc.get_objects() if issubclass(type(each), Card)] == []
+    assert psutil.Process().memory_info().rss - before < 20 * 2**20
+
+
+def test_a_table_tells_of_all(lab: Lab, machine: Machine) -> None:
+    """The table has every machine of every host, with what it can be asked for, and drops one that goes."""
+    table = lab.table()
+    try:
+        assert isinstance(table, Table)
+        other = lab["beta"].kvm.create("other")
+        until(lambda: {row["name"] for row in table.rows} == {"web", "other"})
+        table.asked_verb("beta", "other", "pause")
+        until(lambda: {row["name"]: row["state"] for row in table.rows}["other"] == "paused")
+        other.destroy()
+        until(lambda: [row["name"] for row in table.rows] == ["web"])
+        assert [host["count"] for host in table.hosts] == [1, 0]
+    finally:
+        table.close()
+
+
+def test_a_form_checks_and_creates(lab: Lab, machine: Machine) -> None:
+    """The form refuses what `create` would refuse, shows the call, and makes the machine it shows."""
+    form = lab["alpha"].kvm.form()
+    assert isinstance(form, Form)
+    try:
+        for name, value in (("name", "web"), ("memory", "1 MiB"), ("vcpus", "99"), ("disk", "x")):
+            form.asked_change(name, value)
+            assert name in form.errors, name
+        form.asked_create()
+        assert not form.busy
+        for name, value in (("name", "f-1"), ("memory", "96 MiB"), ("vcpus", "1"), ("disk", "256 MiB")):
+            form.asked_change(name, value)
+        assert form.errors == {}
+        assert form.code == 'f_1 = lab["alpha"].kvm.create("f-1", memory="96 MiB")'
+        form.asked_create()
+        until(lambda: not form.busy, 90)
+        assert form.failed == []
+        assert lab["alpha"].kvm["f-1"].spec.memory_bytes == 96 * 2**20
+        lab["alpha"].kvm["f-1"].destroy()
+    finally:
+        form.close()
+
+
+def test_a_headless_run_has_the_twins(tmp_path: Path) -> None:
+    """Run by papermill and converted to HTML, a notebook shows the last state of lab, host and machine."""
+    cells = [
+        'from labkit import Lab\nlab = Lab.open("twins")\nlab.networks.create("lan")\nlab',
+        'web = lab["alpha"].kvm.create("web", networks=["lan"])\nweb',
+        'lab["alpha"]',
+        "web.pause()",
+        "lab.close()",
+    ]
+    path = tmp_path / "twins.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
+    summary = run_notebooks([path], output=tmp_path / "out")
+    assert summary.results[0].ok, summary.results[0].reason
+    [run] = (tmp_path / "out").glob("**/twins.ipynb")
+    page, _ = HTMLExporter().from_notebook_node(nbformat.read(run, 4))
+    twins = re.findall(r"<div data-lk-twin=.*?</div>\s*</div>\s*</div>", page, re.DOTALL)
+    assert len(twins) == 3
+    assert all("❚❚" in twin and "paused" in twin for twin in twins)  # also the lab's, shown before there was a machine
+    assert "application/vnd.jupyter.widget-view+json" not in run.read_text()
+    [own] = (tmp_path / "out").glob("**/twins.html")
+    assert own.read_text().count('data-lk-twin="') == 3
+
+
+def test_an_error_keeps_its_traceback_outside_of_notebooks() -> None:
+    """Where nobody can click, IPython shows the traceback as always."""
+    with pytest.raises(NotImplementedError):
+        LabError("x")._render_traceback_()
