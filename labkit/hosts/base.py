@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # What lies in a host's directory of sockets once an engine was used there.
 _MARKS = {"kvm": "libvirt.sock"}
+ENGINES = tuple(_MARKS)
 
 
 class Host(ABC):
