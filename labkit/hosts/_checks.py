@@ -22,6 +22,7 @@ PACKAGES = {
     "criu": "criu",
     "dnsmasq": "dnsmasq-base",
     "docker": "docker.io",
+    "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "ip": "iproute2",
     "iptables": "iptables",
