@@ -21,6 +21,13 @@ DAEMON = "dockerd"
 BRIDGE, POOL = "198.18.128.1/24", "198.18.160.0/19"
 BACKBONE = "198.18.0.0/24"
 STRIPPED_RUNTIME = "labkit-runc"
+# A host in a user namespace has a /sys of its own, without the hierarchies of cgroup v1 that the kernel
+# still lists as mounted there. runc can do without those that it may not write to, not without those
+# that it cannot find: in a mount namespace of its own, dockerd is shown them again.
+_SHOW_CGROUPS = """
+mkdir -p /run/sys && mount --move /sys /run/sys && mount --rbind /sys/fs/cgroup /run/sys/fs/cgroup &&
+mount --move /run/sys /sys && exec "$@"
+"""
 _WHOSE = "Docker's daemon"
 _SHIM = Path(__file__).with_name("_runc.py")
 
@@ -45,12 +52,21 @@ def start(host: Host) -> Path:
         _configure(host, socket)
         # Else dockerd sets it, and then has everything dropped that goes through the host.
         host.run(["tee", "/proc/sys/net/ipv4/ip_forward"], input="1", check=True)
-    rootless = ["--rootless"] if os.geteuid() else []
-    config = str(host.folder / "dockerd.json")
-    # env: without a folder to put sockets in, rootless mode does not start.
-    log = host.start_daemon(DAEMON, ["env", "XDG_RUNTIME_DIR=/run", program, "--config-file", config, *rootless])
+    argv = [program, "--config-file", str(host.folder / "dockerd.json")]
+    if os.geteuid() != 0:
+        argv = [*_in_user_namespace(), *argv, "--rootless"]
+    log = host.start_daemon(DAEMON, argv)
     _libvirtd.wait_for_socket(socket, lambda: host.daemon_exit(DAEMON), log, host.name, 60, _WHOSE)
     return socket
+
+
+def _in_user_namespace() -> list[str]:
+    """What dockerd is started by where the lab is an ordinary user's."""
+    # Without a folder for sockets, rootless mode does not start.
+    prefix = ["env", "XDG_RUNTIME_DIR=/run"]
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return prefix
+    return [*prefix, "unshare", "--mount", "sh", "-c", _SHOW_CGROUPS, "sh"]
 
 
 def _configure(host: Host, socket: Path) -> None:
