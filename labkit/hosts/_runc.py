@@ -30,21 +30,22 @@ def lacking(status: str = "/proc/self/status") -> set[str]:
 
 
 def strip(config: Path) -> None:
-    """Take from a container's configuration the capabilities that cannot be had."""
+    """Take the capabilities that cannot be had from a container's configuration, or from a process's."""
     content = json.loads(config.read_text())
     missing = lacking()
-    sets = content["process"].get("capabilities") or {}
+    sets = content.get("process", content).get("capabilities") or {}
     for kind, names in sets.items():
         sets[kind] = [name for name in names if name not in missing]
     config.write_text(json.dumps(content))
 
 
 def main() -> None:
-    """Strip what is about to be created, then be runc."""
+    """Strip what is about to be created or run in a container, then be runc."""
     words = sys.argv[1:]
-    if "create" in words or "run" in words:
-        bundle = words[words.index("--bundle") + 1] if "--bundle" in words else "."
-        strip(Path(bundle, "config.json"))
+    if "exec" in words and "--process" in words:
+        strip(Path(words[words.index("--process") + 1]))
+    elif "create" in words or "run" in words:
+        strip(Path(words[words.index("--bundle") + 1] if "--bundle" in words else ".", "config.json"))
     os.execvp("runc", ["runc", *words])
 
 

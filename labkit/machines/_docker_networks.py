@@ -16,7 +16,7 @@ from .._changes import What
 from .._values import check_name
 from ..errors import Busy, InvalidState, LabError, NameInUse, NotFound
 from ._docker_api import Api, spoken
-from ._docker_recipe import Recipe
+from ._docker_recipe import Recipe, check_volume_name
 
 if TYPE_CHECKING:
     from ..networks.network import Network
@@ -189,7 +189,7 @@ class DockerVolumes:
 
     def create(self, name: str) -> DockerVolume:
         """Make a volume, unless it is there already."""
-        check_name(name, "name of a volume")
+        check_volume_name(name)
         with spoken(self._host):
             made = self._docker.api().create_volume(name)
         return DockerVolume(name, made["Mountpoint"])
@@ -204,7 +204,7 @@ class DockerVolumes:
 
     def remove(self, name: str) -> None:
         """Remove a volume and the files in it; `Busy` if a container has it."""
-        check_name(name, "name of a volume")
+        check_volume_name(name)
         try:
             with spoken(self._host):
                 self._docker.api().remove_volume(name)

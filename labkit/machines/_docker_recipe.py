@@ -12,7 +12,7 @@ from typing import Any
 
 from .._run import check_argv
 from .._values import check_name, parse_size
-from ..errors import InvalidValue
+from ..errors import InvalidName, InvalidValue
 from ._docker_api import LABEL, Api
 from .base import MachineSpec, NetworkInterface
 
@@ -174,11 +174,18 @@ def check_volumes(volumes: Mapping[str, str]) -> tuple[Volume, ...]:
                 hint='write an absolute path such as "/srv", or "/srv:ro" if nothing may be written',
             )
         if not str(source).startswith("/"):
-            check_name(source, "name of a volume")
+            check_volume_name(source)
         elif not os.path.exists(source):
             raise InvalidValue(f"there is no folder {ascii(source)[:100]} to show in a container", hint="make it first")
         found.append(Volume(source, os.path.normpath(target), mode == "ro"))
     return tuple(found)
+
+
+def check_volume_name(name: str) -> str:
+    """Return `name` if it can be that of a volume."""
+    if len(check_name(name, "name of a volume")) < 2:
+        raise InvalidName(f"{name!a} is too short for the name of a volume", hint="Docker wants two letters or more")
+    return name
 
 
 def check_memory(memory: int | str | None) -> int:
