@@ -83,6 +83,7 @@ def translate(error: Exception, host: Host, machine: str = "") -> LabError:
         hint = "see dockerd.log in the host's folder"
         return DeadlineExceeded(f"Docker did not answer in time: {error}", hint=hint, host=host.name, machine=machine)
     if _is_hang_up(error):
+        host.docker.drop()
         with contextlib.suppress(LabError):
             if failure := _dockerd.why_failed(host):
                 failure.machine = machine

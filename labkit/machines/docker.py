@@ -17,7 +17,7 @@ from docker import errors
 
 from .._progress import progress
 from .._values import check_name, parse_duration
-from ..errors import InvalidValue, LabError, NotFound, NotSupported
+from ..errors import DaemonFailed, InvalidValue, LabError, LabGone, NotFound, NotSupported
 from ..hosts import _dockerd
 from ..hosts._checks import find_program
 from ..hosts._launch import remove_tree
@@ -96,6 +96,11 @@ class DockerEngine(Engine[DockerMachine]):
                 return
             self._api = None
         self._lost()
+
+    def drop(self) -> None:
+        """Docker has hung up: the next use connects anew, to a daemon that is started again if it ended."""
+        if api := self._api:
+            self._hung_up(api)
 
     def close(self) -> None:
         with self._lock:
@@ -201,8 +206,8 @@ class DockerEngine(Engine[DockerMachine]):
         """Reserve, make, start: all or nothing."""
         name = recipe.spec.name
         with progress(f"create {name}", quiet_s=1.0):
+            self.api()  # before an image is made for nothing
             recipe = recipe if recipe.reference else replace(recipe, reference=self.images.resolve(recipe.spec.image))
-            self.api()
             with self._reserved(recipe.spec, self._undo(name)) as made:
                 for network in networks:
                     made.append(network)
@@ -226,7 +231,7 @@ class DockerEngine(Engine[DockerMachine]):
         runtime = _dockerd.STRIPPED_RUNTIME if recipe.privileged and lacking() else ""
         config = recipe.host_config(
             api, network=first, dns=self.networks.gateways(recipe), runtime=runtime,
-            init=find_program("docker-init") is not None,
+            init=bool(find_program("docker-init")),
         )  # fmt: skip
         api.create_container(
             recipe.reference, list(recipe.command) or None, name=container, hostname=recipe.spec.name, detach=True,
@@ -283,14 +288,28 @@ class DockerEngine(Engine[DockerMachine]):
         return self.host.run([*self._argv(what), *words], check=True).stdout
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
-        with contextlib.suppress(LabError), spoken(self.host, name):
-            api = self.api()
-            for entry in api.containers(all=True, filters={"label": f"{LABEL}={name}"}):
-                api.remove_container(entry["Id"], force=True, v=True)
-            self._remove_images(f"{SNAPSHOTS}:{name}.*", f"{_CLONES}:{name}")
+        try:
+            self._remove(name)
+        except (DaemonFailed, LabGone):  # it is started again, and then knows what it had
+            with contextlib.suppress(LabError):
+                self._remove(name)
+        except LabError:
+            if self.host.is_alive and find_program(_dockerd.DAEMON):
+                raise
         self._release(name, networks)
         remove_tree(machine_folder(self.host, name))
         self._told_gone(name)
+
+    def _remove(self, name: str) -> None:
+        with spoken(self.host, name):
+            api = self.api()
+            for entry in api.containers(all=True, filters={"label": f"{LABEL}={name}"}):
+                try:
+                    api.remove_container(entry["Id"], force=True, v=True)
+                except errors.APIError as error:
+                    if error.status_code not in (404, 409):  # those: somebody else is removing it, too
+                        raise
+            self._remove_images(f"{SNAPSHOTS}:{name}.*", f"{_CLONES}:{name}")
 
     def _remove_images(self, *references: str) -> None:
         api = self.api()
