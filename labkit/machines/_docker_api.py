@@ -61,7 +61,9 @@ class Refused(Exception):
 
 def connect(socket_path: Path) -> Api:
     """A client of the dockerd behind a Unix socket."""
-    return docker.APIClient(f"unix://{socket_path}", version="auto", timeout=CALL_S, max_pool_size=64)  # type: ignore[arg-type]
+    api = docker.APIClient(f"unix://{socket_path}", version="auto", timeout=CALL_S, max_pool_size=64)  # type: ignore[arg-type]
+    api.trust_env = False  # a proxy has no business here, and looking for one costs a millisecond a call
+    return api
 
 
 @contextlib.contextmanager

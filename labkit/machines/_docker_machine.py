@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from docker import errors
+
 from .._progress import check_cancelled
 from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration
@@ -169,7 +171,7 @@ class DockerMachine(Machine):
     def kill(self) -> None:
         def act(api: Api) -> None:
             if self.refresh() is State.PAUSED:
-                api.unpause(self.container)
+                self._unpause(api)
             api.kill(self.container, "SIGKILL")
 
         self._do("kill", State.RUNNING, State.STOPPED, act)
@@ -183,7 +185,17 @@ class DockerMachine(Machine):
     @verb
     def resume(self) -> None:
         self._need("resume")
-        self._do("resume", State.PAUSED, State.RUNNING, lambda api: api.unpause(self.container))
+        self._do("resume", State.PAUSED, State.RUNNING, self._unpause)
+
+    def _unpause(self, api: Api) -> None:
+        try:
+            api.unpause(self.container)
+        except errors.APIError as error:
+            if self._state is not State.PAUSED or "is not paused" not in str(error):
+                raise
+            # Late news of the last resume have made Docker forget that it holds it.
+            api.pause(self.container)
+            api.unpause(self.container)
 
     def run(
         self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False

@@ -109,20 +109,19 @@ class DockerNetworks:
 
     # What containers need
 
-    def ensure_lab_network(self, network: Network) -> str:
-        """Have Docker know the lab's `network` by the bridge it has on this host; returns Docker's name for it."""
+    def ensure_lab_network(self, network: Network) -> None:
+        """Have Docker know the lab's `network` by the bridge that it has on this host."""
         network.ensure_on(self._host)
-        name = f"labkit-{network.bridge}"
+        name = name_in_docker(network)
         api = self._docker.api()
         known = [one for one in api.networks(names=[name]) if one["Name"] == name]
         if known and known[0]["IPAM"]["Config"][0]["Subnet"] == network.cidr:
-            return name
+            return
         if known:  # a network that was removed had the same bridge
             api.remove_network(name)
         options = {"name": network.bridge, "inhibit_ipv4": "true", "enable_ip_masquerade": "false"}
         pool = {"Subnet": network.cidr, "Gateway": network.gateway}
         self._create(api, name, {"Config": [pool]}, {_OPTION + key: value for key, value in options.items()})
-        return name
 
     def ensure_host_network(self) -> str:
         """Have the network that ports are published through; returns its name."""
@@ -142,11 +141,11 @@ class DockerNetworks:
                 raise
 
     def endpoints(self, recipe: Recipe) -> dict[str, dict[str, Any]]:
-        """What a container is connected to, by Docker's names, and how; made where it is not there yet."""
+        """What a container is connected to, by Docker's names, and how."""
         names = [recipe.spec.name, *([recipe.service] if recipe.service else [])]
         found: dict[str, dict[str, Any]] = {}
         for card in recipe.spec.interfaces:
-            network = self.ensure_lab_network(self._host.lab.networks[card.network])
+            network = name_in_docker(self._host.lab.networks[card.network])
             found[network] = {"IPAMConfig": {"IPv4Address": card.address}, "MacAddress": card.mac, "Aliases": names}
         for name in recipe.networks:
             found[name] = {"Aliases": names}
@@ -162,6 +161,11 @@ class DockerNetworks:
             with contextlib.suppress(LabError):
                 found.append(self._host.lab.networks[card.network].gateway)
         return found
+
+
+def name_in_docker(network: Network) -> str:
+    """What Docker calls a network of the lab."""
+    return f"labkit-{network.bridge}"
 
 
 @dataclass(frozen=True, slots=True)

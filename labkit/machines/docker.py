@@ -211,9 +211,10 @@ class DockerEngine(Engine[DockerMachine]):
             with self._reserved(recipe.spec, self._undo(name)) as made:
                 for network in networks:
                     made.append(network)
-                    self.host.lab.networks[network].ensure_on(self.host)
+                    self.networks.ensure_lab_network(self.host.lab.networks[network])
                     recipe = recipe.with_card(self.host.lab.networks[network].reserve(name))
                 machine = self._machines[name] = DockerMachine(self, recipe)
+                # DHCP and DNS take as long to be told as Docker to start a container: at the same time.
                 with machine.acting("create") as task, self._announced(recipe.spec), spoken(self.host, name):
                     task.phase("making the container")
                     self._make_container(recipe, container_name(name))

@@ -182,6 +182,25 @@ time.sleep(600)
     assert settle(lab_name, before, 30) == {}
 
 
+@pytest.mark.parametrize("how", ["closed", "host killed", "lab killed"])
+def test_what_is_paused_ends_with_its_lab(lab_name: str, how: str) -> None:
+    """A paused container, which no signal reaches, ends with its host and its lab all the same."""
+    before = take_stock(lab_name)
+    with Lab(lab_name) as lab:
+        if "pause" not in (machine := lab["alpha"].docker.create("held")).capabilities:
+            pytest.skip("nothing can be paused without cgroups")
+        machine.pause()
+        if how == "host killed":
+            os.kill(first_process(lab["alpha"]), signal.SIGKILL)
+            until(lambda: not lab["alpha"].is_alive, "the host has ended")
+            lab.add_host("alpha")
+            assert lab["alpha"].docker.create("held").run(["true"]).ok
+        if how == "lab killed":
+            with lab.channel() as channel:
+                os.kill(channel.peer_pid(), signal.SIGKILL)
+    assert settle(lab_name, before, 30) == {}
+
+
 def test_without_docker_the_doctors_words(lab_name: str) -> None:
     """Where dockerd is not installed, the error names the package, and nothing is begun."""
     program = """
