@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DaemonFailed
 from . import _libvirtd
+from ._checks import find_program
 
 if TYPE_CHECKING:
     from .base import Host
@@ -79,6 +80,7 @@ def _configure(host: Host, socket: Path) -> None:
         "hosts": [f"unix://{socket}"], "log-level": "warn", "log-opts": {"max-size": "16m", "max-file": "2"},
         "bip": BRIDGE, "default-address-pools": [{"base": POOL, "size": 24}],
         "insecure-registries": [BACKBONE],  # the lab's own, which no one outside the lab can reach
+        "experimental": bool(find_program("criu")),  # of which checkpoints are a part
         "userland-proxy": False, "live-restore": True,  # containers outlive a daemon that died
         "runtimes": {STRIPPED_RUNTIME: {"path": str(shim)}},
     }  # fmt: skip

@@ -12,10 +12,11 @@ from docker import errors
 
 from .._progress import check_cancelled
 from .._run import Completed, check_argv
-from .._values import check_name, format_size, parse_duration
+from .._values import check_name, format_limit, parse_duration
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, NameInUse, NotFound
 from ._console import clean
 from ._docker_api import Api, spoken, state_of
+from ._docker_checkpoint import require_criu, save, start_from
 from ._docker_console import DockerConsole, DockerLine
 from ._docker_exec import Inside
 from ._docker_recipe import PERIOD_US, Recipe, check_cpus, check_memory
@@ -87,8 +88,7 @@ class DockerMachine(Machine):
         recipe = self.recipe
         share = f", at most {recipe.cpus:g} of their time" if recipe.cpus else ""
         count = f"{self.spec.vcpus} processor{'' if self.spec.vcpus == 1 else 's'}{share}"
-        memory = format_size(self.spec.memory_bytes) if self.spec.memory_bytes else "no limit"
-        facts = [("processors", count), ("memory", memory), ("image", self.spec.image)]
+        facts = [("processors", count), ("memory", format_limit(self.spec.memory_bytes)), ("image", self.spec.image)]
         if recipe.command:
             facts.append(("command", " ".join(recipe.command)[:80]))
         if recipe.ports:
@@ -321,6 +321,29 @@ class DockerMachine(Machine):
             )  # fmt: skip
         self._docker.replace(self, replace(self.recipe, reference=f"{SNAPSHOTS}:{self.name}.{name}"))
         self.start_watched(time.monotonic() + 60)
+
+    @verb
+    def checkpoint(self, name: str, *, leave_running: bool = True) -> None:
+        """Keep what is in its memory under a name; needs CRIU.
+
+        Raises
+        ------
+        NotSupported
+            With the reason, where ``criu check`` does not agree.
+        """
+        check_name(name, "name of a checkpoint")
+        require_criu(self.host, self.name)
+        with spoken(self.host, self.name):
+            save(self.api(), self.container, name, leave_running=leave_running)
+        self.refresh()
+
+    @verb
+    def restore(self, name: str) -> None:
+        """Start it, stopped, where it was at a checkpoint."""
+        check_name(name, "name of a checkpoint")
+        require_criu(self.host, self.name)
+        self._do("restore", State.STOPPED, State.RUNNING, lambda api: start_from(api, self.container, name))
+        self.refresh()
 
     @verb
     def clone(self, name: str) -> DockerMachine:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -361,6 +363,22 @@ def test_limits_really_limit(docker: DockerEngine) -> None:
     machine.destroy()
 
 
+def test_a_checkpoint_where_criu_agrees(docker: DockerEngine) -> None:
+    """Memory is kept and comes back where `criu check` agrees; elsewhere the error has the reason and a way round."""
+    machine = docker.create("saved", command=["sleep", "1000"])
+    possible = os.geteuid() == 0 and shutil.which("criu") and docker.host.run(["criu", "check"]).ok
+    if possible:
+        machine.run(["touch", "/dev/shm/mark"], check=True)
+        machine.checkpoint("before", leave_running=False)
+        machine.restore("before")
+        assert machine.run(["ls", "/dev/shm/mark"]).ok
+    else:
+        with pytest.raises(NotSupported, match=r"(?i)criu") as caught:
+            machine.checkpoint("before")
+        assert "snapshot" in caught.value.hint
+    machine.destroy()
+
+
 # ── What it says ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -413,6 +431,7 @@ def test_a_service_scales_behind_one_name(docker: DockerEngine) -> None:
     service = docker.scale("front", 3, command=WEB, env={"HOSTNAME": "x"}, networks=["lan"])
     assert [machine.name for machine in service] == ["front-1", "front-2", "front-3"]
     client = docker.create("client", networks=["lan"])
+    assert client.run(["wget", "-q", "-T", "5", "-O", "-", "http://front/"], check=True).stdout == "from-x\n"
     told = client.run(["nslookup", "front", "127.0.0.11"]).stdout
     for machine in service:
         assert machine.addresses[0] in told
