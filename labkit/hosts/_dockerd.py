@@ -24,11 +24,15 @@ BACKBONE = "198.18.0.0/24"
 STRIPPED_RUNTIME = "labkit-runc"
 # A host in a user namespace has a /sys of its own, without the hierarchies of cgroup v1 that the kernel
 # still lists as mounted there. runc can do without those that it may not write to, not without those
-# that it cannot find: in a mount namespace of its own, dockerd is shown them again.
+# that it cannot find: in a mount namespace of its own, dockerd is shown them again. It is one that
+# stays, held by a process: containers outlive a dockerd that died, and the next must see their mounts.
+_MOUNTS = "/run/docker-mounts"
 _SHOW_CGROUPS = """
 mkdir -p /run/sys && mount --move /sys /run/sys && mount --rbind /sys/fs/cgroup /run/sys/fs/cgroup &&
-mount --move /run/sys /sys && exec "$@"
+mount --move /run/sys /sys && echo $$ >/run/docker-mounts.new &&
+mv /run/docker-mounts.new /run/docker-mounts && exec sleep infinity
 """
+_HOLDER, _HOLDER_S = "docker-mounts", 20
 _WHOSE = "Docker's daemon"
 _SHIM = Path(__file__).with_name("_runc.py")
 
@@ -55,19 +59,27 @@ def start(host: Host) -> Path:
         host.run(["tee", "/proc/sys/net/ipv4/ip_forward"], input="1", check=True)
     argv = [program, "--config-file", str(host.folder / "dockerd.json")]
     if os.geteuid() != 0:
-        argv = [*_in_user_namespace(), *argv, "--rootless"]
+        argv = [*_in_user_namespace(host), *argv, "--rootless"]
     log = host.start_daemon(DAEMON, argv)
     _libvirtd.wait_for_socket(socket, lambda: host.daemon_exit(DAEMON), log, host.name, 60, _WHOSE)
     return socket
 
 
-def _in_user_namespace() -> list[str]:
+def _in_user_namespace(host: Host) -> list[str]:
     """What dockerd is started by where the lab is an ordinary user's."""
     # Without a folder for sockets, rootless mode does not start.
     prefix = ["env", "XDG_RUNTIME_DIR=/run"]
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():
         return prefix
-    return [*prefix, "unshare", "--mount", "sh", "-c", _SHOW_CGROUPS, "sh"]
+    if host.daemon_exit(_HOLDER) is not None:
+        host.run(["rm", "-f", _MOUNTS], check=True)
+    log = host.start_daemon(_HOLDER, ["unshare", "--mount", "sh", "-c", _SHOW_CGROUPS])
+    deadline = time.monotonic() + _HOLDER_S
+    while not (holder := host.run(["cat", _MOUNTS])).ok:
+        if host.daemon_exit(_HOLDER) is not None or time.monotonic() > deadline:
+            raise _libvirtd.failure("found no mounts to run in", log, host.name, _WHOSE)
+        time.sleep(0.01)
+    return [*prefix, "nsenter", f"--mount=/proc/{holder.stdout.strip()}/ns/mnt", "--"]
 
 
 def _configure(host: Host, socket: Path) -> None:
