@@ -15,6 +15,8 @@ import docker
 import docker.errors
 import requests
 import urllib3
+from docker.auth import AuthConfig
+from docker.utils.proxy import ProxyConfig
 
 from ..errors import (
     Busy,
@@ -61,7 +63,10 @@ class Refused(Exception):
 
 def connect(socket_path: Path) -> Api:
     """A client of the dockerd behind a Unix socket."""
-    api = docker.APIClient(f"unix://{socket_path}", version="auto", timeout=CALL_S, max_pool_size=64)  # type: ignore[arg-type]
+    api: Api = docker.APIClient(f"unix://{socket_path}", version="auto", timeout=CALL_S, max_pool_size=64)  # type: ignore[arg-type]
+    # What the user has set up for another Docker stays out of the lab: credentials and proxies.
+    api._general_configs, api._auth_configs = {}, AuthConfig({})  # noqa: SLF001
+    api._proxy_configs = ProxyConfig()  # noqa: SLF001
     api.trust_env = False  # a proxy has no business here, and looking for one costs a millisecond a call
     return api
 

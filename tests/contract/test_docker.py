@@ -379,6 +379,30 @@ def test_a_checkpoint_where_criu_agrees(docker: DockerEngine) -> None:
     machine.destroy()
 
 
+def test_snapshots_go_with_their_machine(docker: DockerEngine) -> None:
+    """The images behind snapshots and clones are removed with the machines they belong to."""
+    machine = docker.create("kept")
+    machine.snapshot("one")
+    machine.snapshot("two")
+    assert machine.snapshots() == ["one", "two"]
+    twin = machine.clone("kept-too")
+    machine.revert("one")
+    assert docker["kept"] is machine
+    for one in (machine, twin):
+        one.destroy()
+    tags = [tag for image in docker.api().images() for tag in image["RepoTags"] or ()]
+    assert not [tag for tag in tags if "kept" in tag]
+    assert docker.api().containers(all=True) == []
+
+
+def test_the_users_own_docker_is_left_alone(docker: DockerEngine) -> None:
+    """Neither credentials nor proxies that the user has set up for another Docker come into the lab."""
+    api = docker.api()
+    assert not api._auth_configs.auths
+    assert not api._general_configs
+    assert not api.trust_env
+
+
 # ── What it says ──────────────────────────────────────────────────────────────────────────────
 
 
