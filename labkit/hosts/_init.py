@@ -7,7 +7,7 @@ its lease is over. When it ends, in whatever way, the kernel ends everything in 
 
 Requests are JSON messages on a ``SOCK_SEQPACKET`` Unix socket, one answer each::
 
-    spawn   argv, env, cwd + three file descriptors   answers {pid}, later {exit}; killed on hang-up
+    spawn   argv, env, cwd + three file descriptors   answers {pid}, later {exit, cpu_s}; killed on hang-up
     daemon  name, argv, log                           starts it unless it runs; answers {pid}
     daemons                                           {name: {pid, exit}}
     begin   folder, undo (list of argv) / commit      makes folder, with the host's name in its file
@@ -316,19 +316,19 @@ class Server:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            self.gone(pid, os.waitstatus_to_exitcode(status))
+            self.gone(pid, os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
 
-    def gone(self, pid: int, code: int) -> None:
-        """Child `pid` has ended with `code`."""
+    def gone(self, pid: int, code: int, cpu_s: float) -> None:
+        """Child `pid` has ended with `code`, having used `cpu_s` seconds of processors."""
         owner = self.children.pop(pid, None)
         if isinstance(owner, Connection):
             owner.children.discard(pid)
-            owner.send({"exit": code})
+            owner.send({"exit": code, "cpu_s": cpu_s})
         elif owner in self.daemons and self.daemons[owner]["pid"] == pid:
             self.daemons[owner]["exit"] = code
 
@@ -556,11 +556,11 @@ class LabServer(Server):
             os._exit(1)
         os._exit(0)
 
-    def gone(self, pid: int, code: int) -> None:
+    def gone(self, pid: int, code: int, cpu_s: float) -> None:
         for host in self.hosts.values():
             if host["pid"] == pid:
                 host["exit"] = code
-        super().gone(pid, code)
+        super().gone(pid, code, cpu_s)
 
     def end(self) -> None:
         """End the hosts, then remove every file of the lab."""

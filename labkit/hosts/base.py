@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from ..machines.base import Machine
     from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
+    from ..machines.lxc import LxcEngine
     from ._channel import Running
 
 
 # What lies in a host's directory of sockets once an engine was used there.
-_MARKS = {"kvm": "libvirt.sock"}
+_MARKS = {"kvm": "libvirt.sock", "lxc": "lxc"}
 ENGINES = tuple(_MARKS)
 
 
@@ -127,6 +128,13 @@ class Host(ABC):
         from ..machines.kvm import KvmEngine
 
         return KvmEngine(self)
+
+    @cached_property
+    def lxc(self) -> LxcEngine:
+        """System containers by liblxc."""
+        from ..machines.lxc import LxcEngine
+
+        return LxcEngine(self)
 
     def engines(self) -> list[Engine[Any]]:
         """The engines that were used on this host, by this process or another."""

@@ -20,7 +20,7 @@ from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _libvirt
 from ._agent import Agent
-from ._console import Console
+from ._console import Console, SerialConsole
 from ._domain import check_vcpus
 from ._libvirt import spoken
 from .base import Machine, MachineSpec, Sample, State, verb
@@ -197,7 +197,7 @@ class KvmMachine(Machine):
         return done.check() if check else done
 
     def console(self) -> Console:
-        return Console(self.domain(), self._log, self.name, self.host.name)
+        return SerialConsole(self.domain(), self._log, self.name, self.host.name)
 
     def stats(self) -> Sample:
         with spoken(self.host.name, self.name):
