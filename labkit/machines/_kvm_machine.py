@@ -20,9 +20,9 @@ from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _libvirt
 from ._agent import Agent
-from ._console import Console, SerialConsole
 from ._domain import check_vcpus
 from ._libvirt import spoken
+from ._serial import SerialConsole
 from .base import Machine, MachineSpec, Sample, State, verb
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class KvmMachine(Machine):
         )  # fmt: skip
         return done.check() if check else done
 
-    def console(self) -> Console:
+    def console(self) -> SerialConsole:
         return SerialConsole(self.domain(), self._log, self.name, self.host.name)
 
     def stats(self) -> Sample:

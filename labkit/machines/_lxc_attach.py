@@ -20,7 +20,7 @@ _NOT_ATTACHED = re.compile(r"lxc-attach: [^\n]*(?:attach|start|commands)[^\n]*")
 _NO_PROGRAM = (126, 127)
 
 
-class NotAttached(Exception):  # noqa: N818  caught where the container's state is known
+class NotAttached(Exception):
     """`lxc-attach` did not come into the container; the text has its words."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._values import format_size
 from ..errors import InvalidValue
 from .base import MachineSpec, NetworkInterface
 
@@ -22,16 +23,18 @@ LXC_PATH = "/var/lib/lxc"
 FIRST_ID = 1_000_000
 IDS = 65_536
 PERIOD_US = 100_000
+_LEAST_MEMORY = 8 * 2**20
 # What liblxc's own templates take away: they reach beyond the container.
 DROPPED = ("mac_admin", "mac_override", "sys_module", "sys_rawio", "sys_time")
 REFUSED = ("delete_module", "finit_module", "init_module", "kexec_file_load", "kexec_load", "open_by_handle_at")
-_CAPABILITIES = frozenset(
-    """audit_control audit_read audit_write block_suspend bpf checkpoint_restore chown dac_override
-    dac_read_search fowner fsetid ipc_lock ipc_owner kill lease linux_immutable mac_admin mac_override
-    mknod net_admin net_bind_service net_broadcast net_raw perfmon setfcap setgid setpcap setuid
-    sys_admin sys_boot sys_chroot sys_module sys_nice sys_pacct sys_ptrace sys_rawio sys_resource
-    sys_time sys_tty_config syslog wake_alarm""".split()
-)
+_CAPABILITIES = frozenset({
+    "audit_control", "audit_read", "audit_write", "block_suspend", "bpf", "checkpoint_restore", "chown",
+    "dac_override", "dac_read_search", "fowner", "fsetid", "ipc_lock", "ipc_owner", "kill", "lease",
+    "linux_immutable", "mac_admin", "mac_override", "mknod", "net_admin", "net_bind_service", "net_broadcast",
+    "net_raw", "perfmon", "setfcap", "setgid", "setpcap", "setuid", "sys_admin", "sys_boot", "sys_chroot",
+    "sys_module", "sys_nice", "sys_pacct", "sys_ptrace", "sys_rawio", "sys_resource", "sys_time",
+    "sys_tty_config", "syslog", "wake_alarm",
+})  # fmt: skip
 _SYSCALL = re.compile(r"[a-z0-9_]{1,40}", re.ASCII)
 _UNKNOWN_SYSCALL = -1
 
@@ -93,7 +96,8 @@ def check_capabilities(names: Iterable[str] | None) -> tuple[str, ...] | None:
     for name, word in zip(given, words, strict=True):
         if word not in _CAPABILITIES:
             raise InvalidValue(
-                f"{ascii(name)[:60]} is not a capability", hint='such as "net_raw" or "CAP_SYS_ADMIN"; see capabilities(7)'
+                f"{ascii(name)[:60]} is not a capability",
+                hint='such as "net_raw" or "CAP_SYS_ADMIN"; see capabilities(7)',
             )
     return tuple(sorted(set(words)))
 
@@ -114,6 +118,15 @@ def _is_syscall(name: str) -> bool:
     except OSError:  # the host's liblxc has it, this process need not
         return True
     return bool(number != _UNKNOWN_SYSCALL)
+
+
+def check_memory(size_bytes: int) -> None:
+    """Raise `InvalidValue` if not even a shell could run in so little memory."""
+    if size_bytes < _LEAST_MEMORY:
+        raise InvalidValue(
+            f"{format_size(size_bytes)} of memory are too little to start in",
+            hint=f"give {format_size(_LEAST_MEMORY)} or more",
+        )
 
 
 def check_cpus(cpus: float | None) -> float | None:
@@ -159,7 +172,7 @@ def configuration(spec: LxcSpec, networks: Networks, cgroup_version: int) -> str
     ]  # fmt: skip
     for key, value in lines:
         if "\n" in f"{key}{value}":
-            raise InvalidValue(f"{ascii(str(value))[:60]} cannot be in a configuration of LXC", hint="take out the newline")
+            raise InvalidValue(f"{ascii(value)[:60]} cannot be in LXC's configuration", hint="take out the newline")
     return "".join(f"{key} = {value}\n" for key, value in lines)
 
 

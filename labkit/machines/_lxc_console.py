@@ -53,16 +53,24 @@ class LxcConsole(Console):
     """A container's console: the log that liblxc keeps, and a keyboard by `lxc-console`."""
 
     def __init__(self, line: LxcLine, log: Path, machine: str, host: str) -> None:
-        super().__init__(log, machine, host)
+        super().__init__(machine, host)
         self._line = line
+        self._log = log
         self._leave: Callable[[], None] | None = None
 
-    def _plug(self) -> None:
-        self._leave = self._line.follow(lambda _: None)
+    def _read(self) -> str:
+        try:
+            return self._log.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
 
-    def _type(self, data: bytes) -> None:
-        self._line.write(data)
+    def write(self, text: str) -> None:
+        if self._leave is None:
+            self._leave = self._line.follow(lambda _: None)
+            self._seen = len(self._read())
+        self._line.write(text.encode())
 
-    def _unplug(self) -> None:
-        if self._leave:
-            self._leave()
+    def close(self) -> None:
+        leave, self._leave = self._leave, None
+        if leave:
+            leave()

@@ -17,7 +17,7 @@ from .._paths import disk_room
 from ..errors import EngineError, InvalidValue
 from ..storage import _rootfs
 from ..storage.images import Image
-from ._lxc_config import IDS, IDENTITY, LXC_PATH, LxcSpec, configuration, seccomp
+from ._lxc_config import IDS, LXC_PATH, LxcSpec, configuration, seccomp
 from .base import machine_folder
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ def _unpack(host: Host, archive: Path, folder: Path, first_id: int) -> None:
     found = _rootfs.examine(archive)
     if not found.has_shell:
         raise InvalidValue(
-            f"{archive.name} has no /bin/sh, which a container starts with", hint="take one with a shell, such as busybox"
+            f"{archive.name} has no /bin/sh, which a container starts with",
+            hint="take one with a shell, such as busybox",
         )
     require_disk(folder, found.size_bytes)
     fresh = folder.with_name(".new")
@@ -193,7 +194,15 @@ def lay_out(host: Host, spec: LxcSpec, cgroup_version: int, layer: str) -> None:
     """Make the files of a new container and mount its root; `layer` holds what it begins with, or is ""."""
     folder = place(host, spec.name)
     own = folder / "own"
-    for path in (folder, folder / "upper", folder / "work", folder / "rootfs", folder / "snapshots", own, own / "state"):
+    for path in (
+        folder,
+        folder / "upper",
+        folder / "work",
+        folder / "rootfs",
+        folder / "snapshots",
+        own,
+        own / "state",
+    ):
         path.mkdir(mode=0o755)
     (folder / "lower").symlink_to(host.lab.folder / "roots" / spec.root)
     (folder / "machine").symlink_to(machine_folder(host, spec.name))
@@ -216,11 +225,10 @@ def _identity(host: Host, spec: LxcSpec) -> dict[str, str]:
     lines += [f"{address}\t{spec.name} {spec.name}.lab" for address in addresses]
     networks = [host.lab.networks[card.network] for card in spec.interfaces]
     servers = ["search lab", *(f"nameserver {network.gateway}" for network in networks)]
-    texts = {
+    texts = {  # by the names in IDENTITY
         "hostname": spec.name, "hosts": "\n".join(lines), "resolv.conf": "\n".join(servers),
         "machine-id": uuid.uuid4().hex,
     }  # fmt: skip
-    assert texts.keys() <= {Path(name).name for name in IDENTITY}
     return {name: f"{text}\n" for name, text in texts.items()}
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from .._progress import check_cancelled
 from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration, parse_size
-from ..errors import DeadlineExceeded, EngineError, InvalidState, InvalidValue, NameInUse, NotFound
-from . import _lxc_attach, _lxc_files, _lxc_stats
+from ..errors import DeadlineExceeded, EngineError, InvalidState, NameInUse, NotFound
+from . import _lxc_attach, _lxc_files
 from ._console import Console, last_words
 from ._domain import check_vcpus
 from ._line import Line
-from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, limits
+from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, check_memory, limits
 from ._lxc_console import LxcConsole, LxcLine
 from ._lxc_events import STATES
 from .base import Machine, Sample, State, verb
@@ -28,7 +28,6 @@ from .base import Machine, Sample, State, verb
 if TYPE_CHECKING:
     from .lxc import LxcEngine
 
-_LEAST_MEMORY = 8 * 2**20
 _COMMAND_S = 30.0
 _ENDED = (State.STOPPED, State.FAILED)
 _NO_CGROUPS = "this lab has no cgroups of its own, which {} made of"
@@ -73,7 +72,7 @@ class LxcMachine(Machine):
         spec = self.spec
         memory = format_size(spec.memory_bytes) if spec.memory_bytes else "no limit"
         cpus = "no limit" if spec.cpus is None else f"{spec.cpus:g} processors at most"
-        root = f"id {spec.first_id} on the host" if spec.first_id else "root of the host's own namespace"
+        root = f"id {spec.first_id} on the host" if spec.first_id else "root of the lab"
         facts = [("memory", memory), ("processor time", cpus), ("image", spec.image), ("its root is", root)]
         if spec.command:
             facts.append(("runs", " ".join(spec.command)[:60]))
@@ -185,7 +184,7 @@ class LxcMachine(Machine):
                 why = f"{why}; liblxc: {faults[0]}"
         return EngineError(
             f"{self.name} did not stay up: {why}; it said: {last_words(self._log)}",
-            hint="its command must go on in the foreground" if self.spec.command else "its console.log and lxc.log say more",
+            hint="its command must go on in the foreground" if self.spec.command else "its lxc.log says more",
             machine=self.name, host=self.host.name,
         )  # fmt: skip
 
@@ -309,7 +308,7 @@ class LxcMachine(Machine):
         self.tell()
 
     def _set_cgroup(self, file: str, value: str) -> None:
-        done = self._command("lxc-cgroup", file, value)
+        done = self._command("lxc-cgroup", "--", file, value)
         if not done.ok:
             raise EngineError(
                 f"the kernel refuses {file} = {value}: {_said(done)}", machine=self.name, host=self.host.name,
@@ -383,15 +382,6 @@ class LxcMachine(Machine):
     def destroy(self) -> None:
         self._lxc.forget(self.name, [card.network for card in self.spec.interfaces])
         self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
-
-
-def check_memory(size_bytes: int) -> None:
-    """Raise `InvalidValue` if not even a shell could run in so little memory."""
-    if size_bytes < _LEAST_MEMORY:
-        raise InvalidValue(
-            f"{format_size(size_bytes)} of memory are too little to start in",
-            hint=f"give {format_size(_LEAST_MEMORY)} or more",
-        )
 
 
 def _said(done: Completed) -> str:

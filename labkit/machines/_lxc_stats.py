@@ -88,8 +88,8 @@ def _from_cgroups(told: str) -> dict[str, _Counters]:
 
 def _from_proc(told: str) -> dict[str, _Counters]:
     """Sums over the processes in each container's PID namespace; see proc(5)."""
-    monitors = {pid: name for pid, name in _MONITOR.findall(told)}
-    namespaces = dict(_NAMESPACE.findall(told))
+    monitors: dict[str, str] = dict(_MONITOR.findall(told))
+    namespaces: dict[str, str] = dict(_NAMESPACE.findall(told))
     stats = {}
     for line in told.splitlines():
         if line.startswith("stat ") and ") " in line:

@@ -27,11 +27,12 @@ from ._lxc_config import (
     LxcSpec,
     check_capabilities,
     check_cpus,
+    check_memory,
     check_syscalls,
 )
 from ._lxc_events import STATES, Monitor
 from ._lxc_files import FOLDER
-from ._lxc_machine import LxcMachine, check_memory
+from ._lxc_machine import LxcMachine
 from .base import Sample, State, machine_folder
 from .engine import Engine
 
@@ -154,9 +155,9 @@ class LxcEngine(Engine[LxcMachine]):
         spec = LxcSpec(
             name, "", self._memory(memory), len(os.sched_getaffinity(0)), 0,
             command=tuple(check_argv(command)) if command is not None else (), cpus=check_cpus(cpus),
-            ephemeral=ephemeral, **_rights(capabilities_dropped, capabilities_kept, seccomp, syscalls_refused),
-            first_id=self._first_id() if unprivileged else 0,
+            ephemeral=ephemeral, first_id=self._first_id() if unprivileged else 0,
         )  # fmt: skip
+        spec = _with_rights(spec, capabilities_dropped, capabilities_kept, syscalls_refused, seccomp=seccomp)
         self._need_limits(spec)
         with progress(f"create {name}", quiet_s=1.0):
             self._prepared()
@@ -181,7 +182,9 @@ class LxcEngine(Engine[LxcMachine]):
         if (spec.memory_bytes or spec.cpus is not None) and not self.host.lab.has_cgroups:
             reason, instead = LxcMachine(self, spec)._reasons()["limits"]  # noqa: SLF001  one house
             raise NotSupported(
-                f"limits are not possible: {reason}", hint=f"leave memory and cpus out, or {instead}", host=self.host.name
+                f"limits are not possible: {reason}",
+                host=self.host.name,
+                hint=f"leave memory and cpus out, or {instead}",
             )
 
     def _first_id(self) -> int:
@@ -282,18 +285,17 @@ class LxcEngine(Engine[LxcMachine]):
         return f"<LXC on {self.host.name}>"
 
 
-def _rights(
-    dropped: Iterable[str], kept: Iterable[str] | None, seccomp: bool, refused: Iterable[str]
-) -> dict[str, tuple[str, ...] | None]:
-    """What a container may do, checked, as `LxcSpec` keeps it."""
+def _with_rights(
+    spec: LxcSpec, dropped: Iterable[str], kept: Iterable[str] | None, refused: Iterable[str], *, seccomp: bool
+) -> LxcSpec:
+    """The description with what the container may do, checked."""
     more = check_capabilities(dropped) or ()
     calls = check_syscalls(refused)
     if more and kept is not None:
-        raise InvalidValue("capabilities are both dropped and kept", hint="kept ones are all that it has: give one of them")
+        raise InvalidValue("capabilities are both dropped and kept", hint="give one: kept are all that it has")
     if calls and not seccomp:
         raise InvalidValue("system calls are refused, and seccomp is off", hint="leave seccomp=False out")
-    return {
-        "dropped": tuple(sorted({*DROPPED, *more})) if kept is None else None,
-        "kept": check_capabilities(kept),
-        "refused": tuple(sorted({*REFUSED, *calls})) if seccomp else (),
-    }
+    return replace(
+        spec, kept=check_capabilities(kept), dropped=tuple(sorted({*DROPPED, *more})) if kept is None else None,
+        refused=tuple(sorted({*REFUSED, *calls})) if seccomp else (),
+    )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import posixpath
 import tarfile
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from .._values import format_size
@@ -16,7 +18,7 @@ _MOST_FILES = 500_000
 _SHELLS = frozenset({"bin/sh", "usr/bin/sh"})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Rootfs:
     """What is in a tar file.
 
@@ -30,11 +32,9 @@ class Rootfs:
         Whether ``/bin/sh`` is among them.
     """
 
-    size_bytes: int = 0
-    files: int = 0
-    has_shell: bool = False
-    _links: set[str] = field(default_factory=set)
-    _regular: set[str] = field(default_factory=set)
+    size_bytes: int
+    files: int
+    has_shell: bool
 
 
 def digest(path: Path) -> str:
@@ -61,51 +61,59 @@ def examine(path: Path, *, most_bytes: int = MOST_BYTES) -> Rootfs:
     NotFound
         If there is no such file.
     """
-    found = Rootfs()
+    reading = _Reading(path.name, most_bytes)
     try:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
-                _look(found, member, path.name, most_bytes)
+                reading.take(member)
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {path}", hint="give the path of a tar file") from error
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise ImageDamaged(f"{path.name} is not a whole tar file: {error}", hint="make it again") from error
-    if not found.files:
+    names = reading.links | reading.others
+    if not names:
         raise ImageDamaged(f"{path.name} is empty", hint="give a tar file with a root file system")
-    return found
+    return Rootfs(reading.size_bytes, len(names), bool(names & _SHELLS))
 
 
-def _look(found: Rootfs, member: tarfile.TarInfo, archive: str, most_bytes: int) -> None:
-    """Add one member to what was found, or refuse it."""
-    name = posixpath.normpath(member.name)
-    if fault := _fault(found, member, name):
-        raise ImageDamaged(
-            f"{archive} is refused: {ascii(member.name)[:120]} {fault}", hint="make the tar file without it"
-        )
-    found.files += 1
-    found.size_bytes += member.size
-    if found.size_bytes > most_bytes or found.files > _MOST_FILES:
-        raise ImageDamaged(
-            f"{archive} is refused: it unpacks to more than {format_size(most_bytes)} or {_MOST_FILES} files",
-            hint="a root file system is smaller; is it a bomb?",
-        )
-    (found._links if member.issym() else found._regular).add(name)
-    found.has_shell = found.has_shell or name in _SHELLS
+class _Reading:
+    """What was seen of a tar file so far."""
 
+    def __init__(self, archive: str, most_bytes: int) -> None:
+        self.archive = archive
+        self.most_bytes = most_bytes
+        self.size_bytes = 0
+        self.links: set[str] = set()
+        self.others: set[str] = set()
 
-def _fault(found: Rootfs, member: tarfile.TarInfo, name: str) -> str:
-    """Why a member must not be unpacked, or ""."""
-    if member.name.startswith("/") or ".." in member.name.split("/"):
-        return "leads out of the root"
-    if member.isdev() and not member.isfifo():
-        return "is a device"
-    parents = name.split("/")[:-1]
-    if any("/".join(parents[:depth]) in found._links for depth in range(1, len(parents) + 1)):
-        return "lies beyond a symbolic link"
-    if member.issym() and not member.linkname.startswith("/"):  # an absolute one is meant as seen from inside
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
-        if target == ".." or target.startswith("../"):
-            return f"links out of the root, to {ascii(member.linkname)[:60]}"
-    if member.islnk() and posixpath.normpath(member.linkname) not in found._regular:
-        return f"is a hard link to {ascii(member.linkname)[:60]}, which is no file in it"
-    return ""
+    def take(self, member: tarfile.TarInfo) -> None:
+        """Take one member in, or refuse it."""
+        name = posixpath.normpath(member.name)
+        if fault := self._fault(member, name):
+            raise ImageDamaged(
+                f"{self.archive} is refused: {ascii(member.name)[:120]} {fault}", hint="make the tar file without it"
+            )
+        self.size_bytes += member.size
+        (self.links if member.issym() else self.others).add(name)
+        if self.size_bytes > self.most_bytes or len(self.links) + len(self.others) > _MOST_FILES:
+            raise ImageDamaged(
+                f"{self.archive} is refused: it unpacks to more than {format_size(self.most_bytes)} "
+                f"or {_MOST_FILES} files", hint="a root file system is smaller; is it a bomb?",
+            )  # fmt: skip
+
+    def _fault(self, member: tarfile.TarInfo, name: str) -> str:
+        """Why a member must not be unpacked, or ""."""
+        if member.name.startswith("/") or ".." in member.name.split("/"):
+            return "leads out of the root"
+        if member.isdev() and not member.isfifo():
+            return "is a device"
+        parents = name.split("/")[:-1]
+        if any("/".join(parents[:depth]) in self.links for depth in range(1, len(parents) + 1)):
+            return "lies beyond a symbolic link"
+        if member.issym() and not member.linkname.startswith("/"):  # an absolute one is meant as seen from inside
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+            if target == ".." or target.startswith("../"):
+                return f"links out of the root, to {ascii(member.linkname)[:60]}"
+        if member.islnk() and posixpath.normpath(member.linkname) not in self.others:
+            return f"is a hard link to {ascii(member.linkname)[:60]}, which is no file in it"
+        return ""
