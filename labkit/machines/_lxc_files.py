@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import shutil
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from .._paths import disk_room
-from ..errors import EngineError, InvalidValue
-from ..storage import _rootfs
+from ..errors import EngineError, InvalidValue, NotFound
+from ..storage import archives
 from ..storage.images import Image
 from ._lxc_config import IDS, LXC_PATH, LxcSpec, configuration, seccomp
 from .base import machine_folder
@@ -36,7 +36,14 @@ read -r _ outside _ </proc/self/uid_map
 [ "$outside" = 0 ] && more= || more=,userxattr
 mount -t overlay labkit -o "lowerdir=lower,upperdir=upper,workdir=work$more" rootfs
 """
+# Of a host that was killed, cgroups are left.
+_NO_CGROUPS = """
+for top in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    rmdir "$top/lxc.payload.$1" "$top/lxc.monitor.$1" "$top/lxc.pivot/lxc.pivot" "$top/lxc.pivot" 2>/dev/null || true
+done
+"""
 _LAY_OUT = f"""
+{_NO_CGROUPS}
 cd "/var/lib/lxc/$1"
 ssh-keygen -q -t ed25519 -N "" -C "$1" -f own/ssh_host_ed25519_key </dev/null &
 [ -z "$3" ] || cp -a --reflink=auto -- "$3/." upper
@@ -51,7 +58,7 @@ mkdir work
 cp -a --reflink=auto -- "$2" upper
 {_MOUNT}"""
 # Looks for processes until there are none: a container may be about to start when its maker dies.
-END = """
+END = f"""
 name=$1 tries=0
 lxc-stop "--name=$name" --kill 2>/dev/null
 while [ $tries -lt 200 ] &&
@@ -61,8 +68,7 @@ while [ $tries -lt 200 ] &&
     tries=$((tries + 1))
 done
 umount -l "/var/lib/lxc/$name/rootfs" 2>/dev/null
-rmdir /sys/fs/cgroup/*/lxc.payload."$name" /sys/fs/cgroup/*/lxc.monitor."$name" /sys/fs/cgroup/*/lxc.pivot/lxc.pivot \\
-    /sys/fs/cgroup/*/lxc.pivot /sys/fs/cgroup/lxc.payload."$name" /sys/fs/cgroup/lxc.monitor."$name" 2>/dev/null
+{_NO_CGROUPS}
 rm -rf -- "/var/lib/lxc/$name"
 """
 
@@ -75,6 +81,11 @@ def script(text: str, *words: str) -> list[str]:
 def ending(name: str) -> list[str]:
     """The command that ends a container, wherever it is on its way, and removes its files."""
     return ["sh", "-c", END, "labkit", name]
+
+
+def sweep_cgroups(host: Host, name: str) -> None:
+    """Remove the cgroups that a killed monitor of the container has left."""
+    host.run(script(_NO_CGROUPS, name))
 
 
 def place(host: Host, name: str) -> Path:
@@ -90,7 +101,7 @@ def ensure_root(host: Host, image: Image | Path, first_id: int) -> str:
 
     Raises
     ------
-    ImageDamaged, NotFound, NotEnoughDisk
+    ArchiveRefused, NotFound, NotEnoughDisk
     """
     archive = image.rootfs if isinstance(image, Image) else image
     content = image.digest if isinstance(image, Image) else _digest(archive)
@@ -105,22 +116,19 @@ def ensure_root(host: Host, image: Image | Path, first_id: int) -> str:
 
 
 def _digest(archive: Path) -> str:
-    if not archive.is_file():
-        _rootfs.examine(archive)  # says what is wrong with it
-    return _rootfs.digest(archive)
+    """The SHA-256 of a file, in hexadecimal."""
+    try:
+        with archive.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise NotFound(
+            f"the archive {archive} cannot be read: {error.strerror}", hint="give the path of a tar file"
+        ) from error
 
 
 def _unpack(host: Host, archive: Path, folder: Path, first_id: int) -> None:
     """Unpack beside the folder, so that it is whole when it is there."""
-    from ..hosts.doctor import require_disk
-
-    found = _rootfs.examine(archive)
-    if not found.has_shell:
-        raise InvalidValue(
-            f"{archive.name} has no /bin/sh, which a container starts with",
-            hint="take one with a shell, such as busybox",
-        )
-    require_disk(folder, found.size_bytes)
+    archives.check_file(archive)
     fresh = folder.with_name(".new")
     host.run(["rm", "-rf", "--", str(fresh)], check=True, timeout_s=_UNPACK_S)  # left by one that was killed
     try:
@@ -129,6 +137,11 @@ def _unpack(host: Host, archive: Path, folder: Path, first_id: int) -> None:
         else:
             fresh.mkdir()
             host.run([*_UNPACK, "--file", str(archive), "-C", str(fresh)], check=True, timeout_s=_UNPACK_S)
+        if not any(os.path.lexists(fresh / shell) for shell in ("bin/sh", "usr/bin/sh")):
+            raise InvalidValue(
+                f"{archive.name} has no /bin/sh, which a container starts with",
+                hint="take one with a shell, such as busybox",
+            )
         fresh.rename(folder)
     finally:
         if fresh.exists():
@@ -268,8 +281,8 @@ def state_file(host: Host, name: str, what: str) -> str | None:
         os.close(descriptor)
 
 
-def forget_state(host: Host, name: str, whats: Sequence[str] = ("up", "exit")) -> None:
+def forget_state(host: Host, name: str) -> None:
     """Remove what process 1 has noted when it last ran."""
-    for what in whats:
+    for what in ("up", "exit"):
         with contextlib.suppress(FileNotFoundError):
             (place(host, name) / "own" / "state" / what).unlink()

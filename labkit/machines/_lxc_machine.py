@@ -12,11 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._progress import check_cancelled
 from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, EngineError, InvalidState, NameInUse, NotFound
-from . import _lxc_attach, _lxc_files
+from . import _lxc_attach, _lxc_files, _lxc_start
 from ._console import Console, last_words
 from ._domain import check_vcpus
 from ._line import Line
@@ -29,6 +28,17 @@ if TYPE_CHECKING:
     from .lxc import LxcEngine
 
 _COMMAND_S = 30.0
+# On cgroup v1 liblxc sleeps a second if the kernel is not done at once: so it is done before.
+_FREEZE = """
+state=/sys/fs/cgroup/freezer/lxc.payload.$1/freezer.state
+tries=0
+[ ! -w "$state" ] || echo FROZEN >"$state"
+while [ $tries -lt 100 ] && grep -qsx FREEZING "$state"; do
+    sleep 0.005
+    tries=$((tries + 1))
+done
+exec lxc-freeze "--name=$1"
+"""
 _ENDED = (State.STOPPED, State.FAILED)
 _NO_CGROUPS = "this lab has no cgroups of its own, which {} made of"
 _GET_CGROUPS = "run the lab as root, or on a system with cgroup v2 and a delegated scope"
@@ -52,7 +62,10 @@ class LxcMachine(Machine):
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
         reasons = {
-            "migrate": ("labkit cannot move running containers", "clone() makes a copy on the same host"),
+            "migrate": (
+                "a running container can only be moved by CRIU, which fits few kernels (see `criu check`)",
+                "clone() makes a copy on the same host",
+            ),
         }  # fmt: skip
         if not self.host.lab.has_cgroups:
             freezer = (_NO_CGROUPS.format("a freezer is"), _GET_CGROUPS)
@@ -120,9 +133,8 @@ class LxcMachine(Machine):
             self.told(state)
         return state
 
-    def _do(self, verb: str, needed: State, reached: State, argv: Sequence[str]) -> None:
-        """Bring the container from state `needed` to `reached`; to be there already is as good."""
-        done = self._command(*argv)
+    def _done(self, verb: str, needed: State, reached: State, done: Completed) -> None:
+        """See that a command has brought the container from `needed` to `reached`; to be there already is as good."""
         if done.ok:
             self.told(reached)
             return
@@ -131,7 +143,7 @@ class LxcMachine(Machine):
             return
         if state is not needed:
             raise self._unfit(verb, state, needed)
-        raise EngineError(f"{argv[0]}: {_said(done)}", machine=self.name, host=self.host.name)
+        raise EngineError(f"{verb}: {_said(done)}", machine=self.name, host=self.host.name)
 
     def _unfit(self, verb: str, state: State, needed: State = State.RUNNING) -> InvalidState:
         return InvalidState(
@@ -148,40 +160,24 @@ class LxcMachine(Machine):
     def begin(self, deadline: float) -> None:
         """Start it and wait until it answers to `run`; a command must have gone on for a moment."""
         _lxc_files.forget_state(self.host, self.name)
-        log = f"{LXC_PATH}/{self.name}/lxc.log"
-        left = max(1.0, deadline - time.monotonic())
-        done = self._command("lxc-start", f"--logfile={log}", "--logpriority=ERROR", timeout_s=left)
-        if not done.ok:
+        launched = _lxc_start.launch(self.host, self.name, deadline)
+        if launched.was_in_the_way and self.refresh() in _ENDED:
+            _lxc_files.sweep_cgroups(self.host, self.name)
+            launched = _lxc_start.launch(self.host, self.name, deadline)
+        if not launched.ok:
             state = self.refresh()
             if state is State.PAUSED:
                 raise self._unfit("start", state, State.STOPPED)
-            if state not in (State.RUNNING, State.STARTING):
-                raise self._died(_said(done))
+            if state in (State.RUNNING, State.STARTING) and launched.ran_already:
+                return
+            raise self._died(f"liblxc could not start it: {launched.fault or 'it says nothing'}")
         self._attached_s = self._counted_s = 0.0
-        if self.spec.command:
-            self._wait_for_command(deadline)
+        if self.spec.command and (code := _lxc_start.wait_for_command(self.host, self.name, deadline)):
+            raise self._died(f"its command ended at once with exit code {code}")
         self.told(State.RUNNING)
 
-    def _wait_for_command(self, deadline: float) -> None:
-        """Wait until process 1 has noted that the command goes on, or that it ended."""
-        while (code := _lxc_files.state_file(self.host, self.name, "exit")) in (None, ""):
-            if _lxc_files.state_file(self.host, self.name, "up") is not None:
-                return
-            if time.monotonic() > deadline:
-                raise DeadlineExceeded(
-                    f"{self.name} did not begin with its command: {last_words(self._log)}",
-                    machine=self.name, host=self.host.name,
-                )  # fmt: skip
-            check_cancelled()
-            time.sleep(0.005)
-        raise self._died(f"its command ended at once with exit code {code}")
-
     def _died(self, why: str) -> EngineError:
-        self._state = State.FAILED
-        with contextlib.suppress(OSError):
-            lines = (self.folder / "lxc.log").read_text(errors="replace").splitlines()
-            if faults := [line.split(" - ", 2)[-1] for line in lines[-12:] if " ERROR " in line]:
-                why = f"{why}; liblxc: {faults[0]}"
+        self.told(State.FAILED)
         return EngineError(
             f"{self.name} did not stay up: {why}; it said: {last_words(self._log)}",
             hint="its command must go on in the foreground" if self.spec.command else "its lxc.log says more",
@@ -210,7 +206,7 @@ class LxcMachine(Machine):
     @verb
     def kill(self) -> None:
         _lxc_files.forget_state(self.host, self.name)
-        self._do("kill", State.RUNNING, State.STOPPED, ["lxc-stop", "--kill"])
+        self._done("kill", State.RUNNING, State.STOPPED, self._command("lxc-stop", "--kill"))
         self.wait_until_gone()
 
     def wait_until_gone(self) -> None:
@@ -223,15 +219,18 @@ class LxcMachine(Machine):
         if self.spec.ephemeral:
             self._lxc.vanished(self)
 
+    def _freeze(self) -> Completed:
+        return self.host.run(["sh", "-c", _FREEZE, "labkit", self.name], timeout_s=_COMMAND_S)
+
     @verb
     def pause(self) -> None:
         self._need("pause")
-        self._do("pause", State.RUNNING, State.PAUSED, ["lxc-freeze"])
+        self._done("pause", State.RUNNING, State.PAUSED, self._freeze())
 
     @verb
     def resume(self) -> None:
         self._need("resume")
-        self._do("resume", State.PAUSED, State.RUNNING, ["lxc-unfreeze"])
+        self._done("resume", State.PAUSED, State.RUNNING, self._command("lxc-unfreeze"))
 
     def run(
         self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False
@@ -347,7 +346,7 @@ class LxcMachine(Machine):
             )
         ran = self.refresh() not in _ENDED
         if ran:
-            self._do("revert", State.RUNNING, State.STOPPED, ["lxc-stop", "--kill"])
+            self._done("revert", State.RUNNING, State.STOPPED, self._command("lxc-stop", "--kill"))
         _lxc_files.change_layer(self.host, self.name, self._kept(name))
         if ran:
             self.begin(time.monotonic() + 60)
@@ -372,11 +371,11 @@ class LxcMachine(Machine):
         if not self.host.lab.has_cgroups or self.refresh() is not State.RUNNING:
             yield
             return
-        self._do("freeze", State.RUNNING, State.PAUSED, ["lxc-freeze"])
+        self._done("freeze", State.RUNNING, State.PAUSED, self._freeze())
         try:
             yield
         finally:
-            self._do("go on", State.PAUSED, State.RUNNING, ["lxc-unfreeze"])
+            self._done("go on", State.PAUSED, State.RUNNING, self._command("lxc-unfreeze"))
 
     @verb
     def destroy(self) -> None:
