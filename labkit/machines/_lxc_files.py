@@ -47,8 +47,12 @@ _LAY_OUT = f"""
 cd "/var/lib/lxc/$1"
 ssh-keygen -q -t ed25519 -N "" -C "$1" -f own/ssh_host_ed25519_key </dev/null &
 [ -z "$3" ] || cp -a --reflink=auto -- "$3/." upper
+for needed in dev etc proc root run sys tmp; do
+    [ -e "lower/$needed" ] || [ -L "lower/$needed" ] || [ -n "$3" ] || mkdir "upper/$needed"
+done
 wait $!
-[ "$2" = 0 ] || chown "$2:$2" upper own/state own/ssh_host_ed25519_key
+[ "$2" = 0 ] || [ -n "$3" ] || chown -R -h "$2:$2" upper
+[ "$2" = 0 ] || chown "$2:$2" own/state own/ssh_host_ed25519_key
 {_MOUNT}"""
 _CHANGE = f"""
 cd "/var/lib/lxc/$1"
