@@ -22,7 +22,7 @@ from ._line import Line
 from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, check_memory, limits
 from ._lxc_console import LxcConsole, LxcLine
 from ._lxc_events import STATES
-from .base import Machine, Sample, State, verb
+from .base import Machine, Sample, State, machine_folder, verb
 
 if TYPE_CHECKING:
     from .lxc import LxcEngine
@@ -212,7 +212,8 @@ class LxcMachine(Machine):
     def wait_until_gone(self) -> None:
         """An ephemeral container that has stopped removes itself: wait for it."""
         deadline = time.monotonic() + _COMMAND_S
-        while self.spec.ephemeral and self.folder.exists():
+        folders = self.folder, machine_folder(self.host, self.name)
+        while self.spec.ephemeral and any(folder.exists() for folder in folders):
             if time.monotonic() > deadline:
                 return
             time.sleep(0.005)
