@@ -36,14 +36,15 @@ read -r _ outside _ </proc/self/uid_map
 [ "$outside" = 0 ] && more= || more=,userxattr
 mount -t overlay labkit -o "lowerdir=lower,upperdir=upper,workdir=work$more" rootfs
 """
-# Of a host that was killed, cgroups are left.
 _NO_CGROUPS = """
+name=$1
+set --
 for top in /sys/fs/cgroup /sys/fs/cgroup/*; do
-    rmdir "$top/lxc.payload.$1" "$top/lxc.monitor.$1" "$top/lxc.pivot/lxc.pivot" "$top/lxc.pivot" 2>/dev/null || true
+    set -- "$@" "$top/lxc.payload.$name" "$top/lxc.monitor.$name" "$top/lxc.pivot/lxc.pivot" "$top/lxc.pivot"
 done
+rmdir "$@" 2>/dev/null || true
 """
 _LAY_OUT = f"""
-{_NO_CGROUPS}
 cd "/var/lib/lxc/$1"
 ssh-keygen -q -t ed25519 -N "" -C "$1" -f own/ssh_host_ed25519_key </dev/null &
 [ -z "$3" ] || cp -a --reflink=auto -- "$3/." upper
