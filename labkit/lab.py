@@ -26,6 +26,7 @@ from .hosts.namespace import NamespaceHost
 
 if TYPE_CHECKING:
     from .hosts.base import Host
+    from .machines._docker_registry import Registry
     from .machines.base import Machine
     from .networks.network import Networks
 
@@ -176,6 +177,13 @@ class Lab:
         from .networks.network import Networks
 
         return Networks(self)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry through which hosts exchange Docker images."""
+        from .machines._docker_registry import Registry
+
+        return Registry(self)
 
     def machines(self) -> list[Machine]:
         """Every machine of every host and engine; a host that ended has none."""

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from .._changes import What
@@ -134,6 +135,16 @@ class Engine(ABC, Generic[M]):
             if isinstance(error, LabError | FileExistsError) or self.host.is_alive:
                 raise
             raise LabGone(f"the host ended while a machine was made: {error}", host=self.host.name) from error
+
+    @contextlib.contextmanager
+    def _announced(self, spec: MachineSpec) -> Iterator[None]:
+        """While in this context, tell DHCP and DNS of the machine; at its end they know."""
+        with ThreadPoolExecutor(1) as pool:
+            networks = self.host.lab.networks
+            told = [pool.submit(networks[card.network].announce, spec.name, card) for card in spec.interfaces]
+            yield
+            for future in told:
+                future.result()
 
     def _release(self, name: str, networks: Iterable[str]) -> None:
         """Give back the addresses of the machine `name`."""

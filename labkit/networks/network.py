@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MODES = ("nat", "isolated")
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
 _BACKBONE = ipaddress.IPv4Network("198.18.0.0/24")
+_OF_HOSTS = ipaddress.IPv4Network("198.18.128.0/18")  # what each host's dockerd gives out by itself
 _POOL = ipaddress.IPv4Network("198.19.0.0/16")
 _VXLAN_PORT = "4789"
 
@@ -244,7 +245,7 @@ class Networks:
         others = [self._read(other) for other in self._names()]
         numbers = {record.number for record in others}
         number = next(n for n in range(1, 4096) if n not in numbers)
-        used = [_BACKBONE, *(ipaddress.IPv4Network(record.cidr) for record in others)]
+        used = [_BACKBONE, _OF_HOSTS, *(ipaddress.IPv4Network(record.cidr) for record in others)]
         record = _Record(name, mode, str(self._range(cidr, used)), number, home)
         self._write(record)
         return record

@@ -64,7 +64,7 @@ def _measured(tar: tarfile.TarFile, most_bytes: int) -> Iterator[tarfile.TarInfo
                 hint="if that is meant, give a larger most_bytes",
             )
         yield entry
-        tar.members = []  # it would keep them all  # type: ignore[misc]
+        tar.members = []  # type: ignore[attr-defined]  # it would keep them all
 
 
 def _check(entries: Iterator[tarfile.TarInfo]) -> None:
