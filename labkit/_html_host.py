@@ -50,9 +50,14 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
+def memory_words(machine: Machine) -> str:
+    """The memory that it was made with, or may use at most."""
+    return format_size(machine.spec.memory_bytes) if machine.spec.memory_bytes else "no limit"
+
+
 def _row(machine: Machine) -> _Row:
     return _Row(
-        machine.name, machine.engine, machine.state, format_size(machine.spec.memory_bytes),
+        machine.name, machine.engine, machine.state, memory_words(machine),
         _count(machine.spec.vcpus, "processor"), ", ".join(machine.addresses),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import re
 import select
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LabError
@@ -24,8 +25,9 @@ STATES = {
 }  # fmt: skip
 _PASSING = frozenset({"FREEZING", "STOPPING", "ABORTING"})
 _LINE = re.compile(r"'([a-z0-9-]+)' changed state to \[([A-Z]+)\]")
-# By then lxc-monitor is connected; what happened before is asked for.
-_CONNECTED_S = 0.5
+# By then lxc-monitor is connected; what happened before is asked for. As often the folder of the
+# containers is looked at, for liblxc does not say that one was made or removed.
+_LOOK_S = 0.5
 
 
 class Monitor:
@@ -33,18 +35,25 @@ class Monitor:
 
     Parameters
     ----------
+    folder
+        Where the containers' folders are.
     heard
         Called with a container's name and state, from the thread.
     missed
         Called when something may have gone unheard, from the thread.
+    changed
+        Called when folders have come or gone, from the thread.
     lost
         Called when the host has ended, from the thread.
     """
 
     def __init__(
-        self, host: Host, heard: Callable[[str, State], None], missed: Callable[[], None], lost: Callable[[], None]
+        self, host: Host, folder: Path, *, heard: Callable[[str, State], None], missed: Callable[[], None],
+        changed: Callable[[], None], lost: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._heard, self._missed, self._lost = heard, missed, lost
+        self._heard, self._missed, self._changed, self._lost = heard, missed, changed, lost
+        self._folder = folder
+        self._seen = 0
         self._closed = False
         told, tell = os.pipe2(os.O_CLOEXEC)
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -69,18 +78,27 @@ class Monitor:
         rest = b""
         with open(told, "rb", buffering=0) as pipe:
             while True:
-                if not begun and not select.select([pipe], [], [], _CONNECTED_S)[0]:
+                ready = select.select([pipe], [], [], _LOOK_S)[0]
+                self._look()
+                if ready:
+                    data = pipe.read(65536)
+                    if not data:
+                        break
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        self._tell(line.decode(errors="replace"))
+                elif not begun:
                     begun = True
                     self._guarded(self._missed)
-                    continue
-                data = pipe.read(65536)
-                if not data:
-                    break
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    self._tell(line.decode(errors="replace"))
         if not self._closed:
             self._guarded(self._lost)
+
+    def _look(self) -> None:
+        with contextlib.suppress(FileNotFoundError):  # the host is being removed
+            changed = self._folder.stat().st_mtime_ns
+            if changed != self._seen:
+                self._seen = changed
+                self._guarded(self._changed)
 
     def _tell(self, line: str) -> None:
         found = _LINE.fullmatch(line.strip())

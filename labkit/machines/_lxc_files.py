@@ -7,6 +7,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,6 +142,7 @@ def _unpack(host: Host, archive: Path, folder: Path, first_id: int) -> None:
             _unpack_shifted(host, archive, fresh, first_id)
         else:
             fresh.mkdir()
+            fresh.chmod(0o755)
             host.run([*_UNPACK, "--file", str(archive), "-C", str(fresh)], check=True, timeout_s=_UNPACK_S)
         if not any(os.path.lexists(fresh / shell) for shell in ("bin/sh", "usr/bin/sh")):
             raise InvalidValue(
@@ -179,8 +181,9 @@ def prepare(host: Host) -> int:
     folder = host.folder / FOLDER
     programs = folder / ".labkit"
     programs.mkdir(exist_ok=True)
+    programs.chmod(0o755)
     for name in ("lxc-init", "lxc-gone"):
-        fresh = programs / f".{name}-{os.getpid()}"
+        fresh = programs / f".{name}-{os.getpid()}-{threading.get_ident()}"
         shutil.copyfile(_GUEST / name, fresh)
         fresh.chmod(0o755)
         fresh.replace(programs / name)
@@ -203,7 +206,7 @@ def describe(host: Host, spec: LxcSpec) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    fresh = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
     fresh.write_text(text)
     fresh.replace(path)
 
@@ -221,15 +224,18 @@ def lay_out(host: Host, spec: LxcSpec, cgroup_version: int, layer: str) -> None:
         own,
         own / "state",
     ):
-        path.mkdir(mode=0o755)
+        path.mkdir()
+        path.chmod(0o755)  # whatever this process's umask is: others inside must read it
     (folder / "lower").symlink_to(host.lab.folder / "roots" / spec.root)
     (folder / "machine").symlink_to(machine_folder(host, spec.name))
     shutil.copyfile(host.folder / FOLDER / ".labkit" / "lxc-init", own / "init")
     (own / "init").chmod(0o755)
     if spec.command:
         (own / "command").write_text(f"exec {shlex.join(spec.command)}\n")
+        (own / "command").chmod(0o644)
     for name, text in _identity(host, spec).items():
         (own / name).write_text(text)
+        (own / name).chmod(0o644)
     (folder / "seccomp").write_text(seccomp(spec.refused))
     write(host, spec, cgroup_version)
     done = host.run(script(_LAY_OUT, spec.name, str(spec.first_id), layer), timeout_s=_UNPACK_S)

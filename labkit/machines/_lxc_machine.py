@@ -380,6 +380,8 @@ class LxcMachine(Machine):
 
     @verb
     def destroy(self) -> None:
+        if self._gone:  # its name may be another's by now
+            return
         self._lxc.forget(self.name, [card.network for card in self.spec.interfaces])
         self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._changes import What
 from .._progress import progress
 from .._run import check_argv
 from .._values import check_name, parse_duration, parse_size
@@ -69,7 +69,11 @@ class LxcEngine(Engine[LxcMachine]):
             if self._ready is None or not self._ready.monitor.is_listening:
                 require_program("lxc-start")
                 version = _lxc_files.prepare(self.host)
-                self._ready = _Ready(Monitor(self.host, self._heard, self._catch_up, self._lost), version)
+                monitor = Monitor(
+                    self.host, self.host.folder / FOLDER, heard=self._heard, missed=self._catch_up,
+                    changed=self._look, lost=self._lost,
+                )  # fmt: skip
+                self._ready = _Ready(monitor, version)
                 with contextlib.suppress(FileExistsError):
                     (self.host.sockets / "lxc").symlink_to(self.host.folder / FOLDER)
             return self._ready
@@ -81,9 +85,6 @@ class LxcEngine(Engine[LxcMachine]):
     def _heard(self, name: str, state: State) -> None:
         if machine := self._machines.get(name):
             machine.heard(state)
-            if machine.spec.ephemeral and machine.state in (State.STOPPED, State.FAILED):
-                # liblxc says that it has stopped, then has it removed: others are to be heard meanwhile.
-                threading.Thread(target=machine.wait_until_gone, name=f"labkit-{name}", daemon=True).start()
         else:
             self._told(name, state)
 
@@ -91,13 +92,23 @@ class LxcEngine(Engine[LxcMachine]):
         for machine in list(self._machines.values()):
             machine.refresh()
 
+    def _look(self) -> None:
+        """Folders have come or gone: by another process, or of an ephemeral container."""
+        for machine in list(self._machines.values()):
+            if machine.activity is None and not machine.folder.exists():
+                self.vanished(machine)
+        self.host.lab.changes.tell(What.MACHINES, self.host)
+
     def vanished(self, machine: LxcMachine) -> None:
-        """The container has removed itself."""
+        """The container was removed, and not by this object's `destroy`."""
         with self._lock:
             if self._machines.get(machine.name) is not machine:
                 return
-            self._told_gone(machine.name)
-        self._release(machine.name, [card.network for card in machine.spec.interfaces])
+            del self._machines[machine.name]
+        machine.told_gone()
+        for card in machine.spec.interfaces:
+            with contextlib.suppress(LabError):
+                self.host.lab.networks[card.network].release_gone()
 
     def close(self) -> None:
         with self._lock:
@@ -205,8 +216,9 @@ class LxcEngine(Engine[LxcMachine]):
                 network = self.host.lab.networks[name]
                 network.ensure_on(self.host)
                 spec = replace(spec, interfaces=(*spec.interfaces, network.reserve(spec.name, dhcp=False)))
-            machine = self._machines[spec.name] = LxcMachine(self, spec)
+            machine = LxcMachine(self, spec)
             with machine.acting("create") as task:
+                self._machines[spec.name] = machine
                 task.phase("laying out its files")
                 _lxc_files.lay_out(self.host, spec, version, layer)
                 for card in spec.interfaces:

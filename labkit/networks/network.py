@@ -119,6 +119,13 @@ class Network:
         if lease:
             self._forget(machine, lease)
 
+    def release_gone(self) -> None:
+        """Take back what was allotted to machines that are gone."""
+        with self._networks.edit(self.name) as record:
+            stale = self._networks.drop_stale(record)
+        for name, old in stale.items():
+            self._forget(name, old)
+
     def announce(self, machine: str, interface: NetworkInterface, *, dhcp: bool = True) -> None:
         """Tell DHCP (see `reserve`) and DNS the machine's name, MAC and address."""
         self._at_home().announce(machine, interface.mac, interface.address, dhcp=dhcp)

@@ -14,6 +14,7 @@ import pytest
 from labkit import Lab
 from labkit.errors import (
     ArchiveRefused,
+    DeadlineExceeded,
     EngineError,
     InvalidState,
     InvalidValue,
@@ -163,6 +164,30 @@ def test_events_tell_what_others_do(made: Callable[..., LxcMachine]) -> None:
     assert told.refresh() is State.STOPPED
 
 
+def test_what_another_process_removes_is_told(lab: Lab, made: Callable[..., LxcMachine]) -> None:
+    """A container that somebody else destroys, even a stopped one, is gone here too; so are its name and address."""
+    doomed = made("doomed", networks=["lan"])
+    doomed.stop()
+    elsewhere = Lab.attach(lab.name)
+    elsewhere["alpha"].lxc["doomed"].destroy()
+    elsewhere["alpha"].close()
+    wait_until(lambda: doomed.is_gone)
+    again = made("doomed", networks=["lan"])
+    doomed.destroy()  # is gone already: the name is another's
+    assert again.run(["hostname"]).stdout == "doomed\n"
+
+
+def test_who_does_not_stop_is_named(made: Callable[..., LxcMachine]) -> None:
+    """A container that does not follow raises at the deadline and runs on; it can be killed."""
+    deaf = made("deaf", command=["sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"])
+    with pytest.raises(DeadlineExceeded, match="deaf") as caught:
+        deaf.stop(timeout_s=1)
+    assert "kill()" in caught.value.hint
+    assert deaf.refresh() is State.RUNNING
+    deaf.kill()
+    assert deaf.refresh() is State.STOPPED
+
+
 def test_lxc_ls_on_the_host_lists_them(box: LxcMachine) -> None:
     """On the host LXC's own commands find the containers without being told where they are."""
     assert box.name in box.host.run(["lxc-ls", "--running"], check=True).stdout.split()
@@ -205,6 +230,17 @@ def test_containers_share_a_root_and_not_what_they_write(
     assert not box.run(["cat", "/root/mine"]).ok
     assert box.run(["cat", "/etc/shells"]).ok
     assert [path.name for path in (lab.folder / "roots").glob("[!.]*") if "-" not in path.name] == [box.spec.root]
+
+
+def test_others_than_root_can_use_it(made: Callable[..., LxcMachine]) -> None:
+    """Whatever the umask of who makes it, its root and its names are open to every user inside."""
+    before = os.umask(0o077)
+    try:
+        strict = made("strict")
+    finally:
+        os.umask(before)
+    told = strict.run(["stat", "-c", "%a", "/", "/etc/hosts", "/etc/resolv.conf", "/tmp"], check=True).stdout
+    assert told == "755\n644\n644\n1777\n"
 
 
 def test_snapshots_keep_what_was_removed(made: Callable[..., LxcMachine]) -> None:

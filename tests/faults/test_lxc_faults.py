@@ -102,6 +102,19 @@ def test_a_half_made_container_is_taken_back(
     assert not traces(alpha, "victim")
 
 
+def test_a_root_that_was_half_unpacked_is_unpacked_again(
+    lab_name: str, python: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Killed while the image is unpacked, a process leaves no root that others would take for whole."""
+    with Lab(lab_name) as lab:
+        lab.networks.create("lan")
+        where = "labkit.machines._lxc_files:_unpack"
+        assert python(VICTIM, lab.name, where, "15").wait(60) == -signal.SIGKILL
+        box = lab["alpha"].lxc.create("box")
+        assert box.run(["uname"]).ok
+        assert [path.name for path in (lab.folder / "roots").iterdir() if path.name != ".lock"] == [box.spec.root]
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [(["sh", "-c", "echo first; echo last words >&2; exit 3"], "last words"), (["no-such-program"], "not found")],
