@@ -24,6 +24,7 @@ FIRST_ID = 1_000_000
 IDS = 65_536
 PERIOD_US = 100_000
 _LEAST_MEMORY = 8 * 2**20
+_CONSOLE_BYTES = 4 * 2**20  # then the log begins anew: who talks much does not fill the disk
 # What liblxc's own templates take away: they reach beyond the container.
 DROPPED = ("mac_admin", "mac_override", "sys_module", "sys_rawio", "sys_time")
 REFUSED = ("delete_module", "finit_module", "init_module", "kexec_file_load", "kexec_load", "open_by_handle_at")
@@ -182,6 +183,7 @@ def _basics(spec: LxcSpec) -> Iterator[tuple[str, object]]:
     yield "lxc.rootfs.path", f"dir:{place}/rootfs"
     yield "lxc.init.cmd", "/run/labkit/init"
     yield "lxc.console.logfile", f"{place}/console.log"
+    yield "lxc.console.size", _CONSOLE_BYTES
     yield "lxc.tty.max", 0
     yield "lxc.pty.max", 1024
     yield "lxc.apparmor.profile", "unconfined"  # a profile cannot be entered from a user namespace

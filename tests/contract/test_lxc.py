@@ -414,6 +414,15 @@ def test_starts_leave_nothing(made: Callable[..., LxcMachine], box: LxcMachine) 
     assert "often" not in before
 
 
+def test_who_talks_much_does_not_fill_the_disk(made: Callable[..., LxcMachine]) -> None:
+    """The log of the console stays below 4 MiB, and has the last words."""
+    loud = made(
+        "loud", command=["sh", "-c", "dd if=/dev/zero bs=64k count=160 | tr '\\0' x; echo; echo last; sleep 1000"]
+    )
+    wait_until(lambda: "last" in loud.console().history(2))
+    assert (loud.folder / "console.log").stat().st_size <= 4 * 2**20
+
+
 def test_what_a_container_says_of_itself_is_only_words(made: Callable[..., LxcMachine]) -> None:
     """What it puts where its exit code is noted is neither followed nor believed."""
     sly = made("sly", command=["sleep", "1000"])
