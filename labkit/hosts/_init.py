@@ -340,6 +340,10 @@ class Server:
 
     def _start(self, argv: list[str], fds: list[int], env: dict[str, str], cwd: str) -> int:
         """Start `argv` in a session of its own with `fds` as its standard streams."""
+        words = {"PATH": DAEMON_PATH, "HOME": "/root", "LANG": "C.UTF-8", **env}
+        if cwd == os.getcwd() and (path := shutil.which(argv[0], path=words["PATH"])):
+            # A third of the time of a fork, which copies what this process has mapped.
+            return self._spawn(path, argv, fds, words)
         told, tell = os.pipe2(os.O_CLOEXEC)
         if (pid := os.fork()) == 0:
             try:
@@ -348,7 +352,7 @@ class Server:
                 for number, descriptor in enumerate(fds):
                     os.dup2(descriptor, number)
                 os.chdir(cwd)
-                os.execvpe(argv[0], argv, {"PATH": DAEMON_PATH, "HOME": "/root", "LANG": "C.UTF-8", **env})  # fmt: skip
+                os.execvpe(argv[0], argv, words)
             except BaseException as error:
                 os.write(tell, f"{' '.join(map(str, argv[:1]))}: {getattr(error, 'strerror', None) or error}".encode())
             finally:  # whatever happens, no second server is left
@@ -358,6 +362,17 @@ class Server:
             if failure := pipe.read():
                 raise Refused(failure.decode())
         return pid
+
+    @staticmethod
+    def _spawn(path: str, argv: list[str], fds: list[int], words: dict[str, str]) -> int:
+        actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(fds)]
+        try:
+            return os.posix_spawn(
+                path, argv, words, file_actions=actions, setsid=True,
+                setsigdef=[signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE],
+            )  # fmt: skip
+        except OSError as error:
+            raise Refused(f"{argv[0]}: {error.strerror}") from error
 
     # Requests
 

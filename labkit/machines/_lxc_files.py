@@ -294,6 +294,6 @@ def state_file(host: Host, name: str, what: str) -> str | None:
 
 def forget_state(host: Host, name: str) -> None:
     """Remove what process 1 has noted when it last ran."""
-    for what in ("up", "exit"):
+    for what in ("ready", "up", "exit"):
         with contextlib.suppress(FileNotFoundError):
             (place(host, name) / "own" / "state" / what).unlink()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._progress import check_cancelled
 from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, EngineError, InvalidState, NameInUse, NotFound
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .lxc import LxcEngine
 
 _COMMAND_S = 30.0
+_ASK_AGAIN_S = 5
 # On cgroup v1 liblxc sleeps a second if the kernel is not done at once: so it is done before.
 _FREEZE = """
 state=/sys/fs/cgroup/freezer/lxc.payload.$1/freezer.state
@@ -192,15 +194,18 @@ class LxcMachine(Machine):
             return
         if state is State.PAUSED:
             raise self._unfit("stop", state)
-        whole = str(max(1, math.ceil(timeout_s)))
-        self._command("lxc-stop", "--nokill", f"--timeout={whole}", timeout_s=timeout_s + _COMMAND_S)
+        _lxc_start.wait_until_ready(self.host, self.name, deadline)
         while self.refresh() not in _ENDED:
-            if time.monotonic() > deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise DeadlineExceeded(
                     f"{self.name} did not shut down within {timeout_s:g} s", hint="kill() switches it off",
                     machine=self.name, host=self.host.name,
                 )  # fmt: skip
-            time.sleep(0.01)
+            # Asked again from time to time: one that is just rebooting has not heard it.
+            whole = str(max(1, min(_ASK_AGAIN_S, math.ceil(left))))
+            self._command("lxc-stop", "--nokill", f"--timeout={whole}", timeout_s=_COMMAND_S)
+            check_cancelled()
         self.wait_until_gone()
 
     @verb

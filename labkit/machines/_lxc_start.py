@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _RUNS_ALREADY = "already running"  # liblxc says so in its log alone
 _KILLED_MONITOR = "cgroup"
+_READY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,10 @@ def wait_for_command(host: Host, name: str, deadline: float) -> str:
         check_cancelled()
         time.sleep(0.005)
     return code
+
+
+def wait_until_ready(host: Host, name: str, deadline: float) -> None:
+    """Wait until process 1 hears signals, which takes it a few milliseconds; or go on without it."""
+    deadline = min(deadline, time.monotonic() + _READY_S)
+    while _lxc_files.state_file(host, name, "ready") is None and time.monotonic() < deadline:
+        time.sleep(0.002)

@@ -113,6 +113,7 @@ def verbs(lxc: LxcEngine, n: int) -> list[Row]:
 
     cases: dict[str, Case] = {
         "host.run(true)": _timed(lambda: box.host.run(["true"])),
+        "lxc-attach, by host.run": _timed(lambda: box.host.run(["lxc-attach", "--name=box", "--", "true"])),
         "run(true)": _timed(lambda: box.run(["true"])),
         "refresh": _timed(box.refresh),
         "stats": _timed(box.stats),

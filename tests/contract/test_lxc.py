@@ -188,6 +188,17 @@ def test_who_does_not_stop_is_named(made: Callable[..., LxcMachine]) -> None:
     assert deaf.refresh() is State.STOPPED
 
 
+def test_it_can_be_stopped_as_soon_as_it_was_started(made: Callable[..., LxcMachine]) -> None:
+    """However soon `stop` follows on `start`, it is heard."""
+    quick = made("quick")
+    began = time.monotonic()
+    for _ in range(20):
+        quick.stop()
+        quick.start()
+    assert time.monotonic() - began < 60  # one that is not heard takes five seconds and more each time
+    assert quick.run(["true"]).ok
+
+
 def test_lxc_ls_on_the_host_lists_them(box: LxcMachine) -> None:
     """On the host LXC's own commands find the containers without being told where they are."""
     assert box.name in box.host.run(["lxc-ls", "--running"], check=True).stdout.split()
