@@ -153,7 +153,11 @@ def builders() -> list[Finding]:
 
 # What is shown: program, what it brings, what goes without it.
 _EXTRAS = {
-    "LXC": ("lxc-start", "LXC machines can be made.", "LXC machines are not available."),
+    "LXC": (
+        "lxc-start",
+        "LXC machines can be made.",
+        "LXC machines are not available. `./lab packages` installs it and starts none of its services.",
+    ),
     "Vagrant": ("vagrant", "Hosts can be made by Vagrant.", "Vagrant hosts are not available."),
 }
 

@@ -7,7 +7,7 @@ its lease is over. When it ends, in whatever way, the kernel ends everything in 
 
 Requests are JSON messages on a ``SOCK_SEQPACKET`` Unix socket, one answer each::
 
-    spawn   argv, env, cwd + three file descriptors   answers {pid}, later {exit}; killed on hang-up
+    spawn   argv, env, cwd + three file descriptors   answers {pid}, later {exit, cpu_s}; killed on hang-up
     daemon  name, argv, log                           starts it unless it runs; answers {pid}
     daemons                                           {name: {pid, exit}}
     begin   folder, undo (list of argv) / commit      makes folder, with the host's name in its file
@@ -347,19 +347,19 @@ class Server:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            self.gone(pid, os.waitstatus_to_exitcode(status))
+            self.gone(pid, os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
 
-    def gone(self, pid: int, code: int) -> None:
-        """Child `pid` has ended with `code`."""
+    def gone(self, pid: int, code: int, cpu_s: float) -> None:
+        """Child `pid` has ended with `code`, having used `cpu_s` seconds of processors."""
         owner = self.children.pop(pid, None)
         if isinstance(owner, Connection):
             owner.children.discard(pid)
-            owner.send({"exit": code})
+            owner.send({"exit": code, "cpu_s": cpu_s})
         elif owner in self.daemons and self.daemons[owner]["pid"] == pid:
             self.daemons[owner]["exit"] = code
 
@@ -371,6 +371,10 @@ class Server:
 
     def _start(self, argv: list[str], fds: list[int], env: dict[str, str], cwd: str) -> int:
         """Start `argv` in a session of its own with `fds` as its standard streams."""
+        words = {"PATH": DAEMON_PATH, "HOME": "/root", "LANG": "C.UTF-8", **env}
+        if cwd == os.getcwd() and (path := shutil.which(argv[0], path=words["PATH"])):
+            # A third of the time of a fork, which copies what this process has mapped.
+            return self._spawn(path, argv, fds, words)
         told, tell = os.pipe2(os.O_CLOEXEC)
         if (pid := os.fork()) == 0:
             try:
@@ -379,7 +383,7 @@ class Server:
                 for number, descriptor in enumerate(fds):
                     os.dup2(descriptor, number)
                 os.chdir(cwd)
-                os.execvpe(argv[0], argv, {"PATH": DAEMON_PATH, "HOME": "/root", "LANG": "C.UTF-8", **env})  # fmt: skip
+                os.execvpe(argv[0], argv, words)
             except BaseException as error:
                 os.write(tell, f"{' '.join(map(str, argv[:1]))}: {getattr(error, 'strerror', None) or error}".encode())
             finally:  # whatever happens, no second server is left
@@ -389,6 +393,17 @@ class Server:
             if failure := pipe.read():
                 raise Refused(failure.decode())
         return pid
+
+    @staticmethod
+    def _spawn(path: str, argv: list[str], fds: list[int], words: dict[str, str]) -> int:
+        actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(fds)]
+        try:
+            return os.posix_spawn(
+                path, argv, words, file_actions=actions, setsid=True,
+                setsigdef=[signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE],
+            )  # fmt: skip
+        except OSError as error:
+            raise Refused(f"{argv[0]}: {error.strerror}") from error
 
     # Requests
 
@@ -602,11 +617,11 @@ class LabServer(Server):
             os._exit(1)
         os._exit(0)
 
-    def gone(self, pid: int, code: int) -> None:
+    def gone(self, pid: int, code: int, cpu_s: float) -> None:
         for host in self.hosts.values():
             if host["pid"] == pid:
                 host["exit"] = code
-        super().gone(pid, code)
+        super().gone(pid, code, cpu_s)
 
     def end(self) -> None:
         """End the hosts, then remove every file of the lab."""

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from ..machines.docker import DockerEngine
     from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
+    from ..machines.lxc import LxcEngine
     from ._channel import Running
 
 
 # What lies in a host's directory of sockets once an engine was used there.
-_MARKS = {"kvm": "libvirt.sock", "docker": "docker.sock"}
+_MARKS = {"kvm": "libvirt.sock", "docker": "docker.sock", "lxc": "lxc"}
 ENGINES = tuple(_MARKS)
 
 
@@ -143,6 +144,13 @@ class Host(ABC):
         from ..machines.docker import DockerEngine
 
         return DockerEngine(self)
+
+    @cached_property
+    def lxc(self) -> LxcEngine:
+        """System containers by liblxc."""
+        from ..machines.lxc import LxcEngine
+
+        return LxcEngine(self)
 
     def engines(self) -> list[Engine[Any]]:
         """The engines that were used on this host, by this process or another."""

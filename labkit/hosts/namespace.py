@@ -40,7 +40,7 @@ class NamespaceHost(Host):
             sockets.mkdir(mode=0o700, exist_ok=True)
             answer = channel.request(
                 "host", name=name, run_dir=str(sockets), state_dir=str(folder),
-                folders=_libvirtd.folders(folder) | _dockerd.folders(folder), files=_libvirtd.write_accounts(folder),
+                folders=_folders(folder), files=_libvirtd.write_accounts(folder),
                 keep=[str(path) for path in lab.kept_folders()],
             )  # fmt: skip
         return cls(lab, name, answer["address"], folder, sockets)
@@ -139,6 +139,11 @@ class NamespaceHost(Host):
     def close(self) -> None:
         _libvirtd.keep_capabilities(self.folder)
         super().close()
+
+
+def _folders(state: Path) -> dict[str, str]:
+    """What is mounted where in a host, for its daemons and engines: ``{inside: outside}``."""
+    return {**_libvirtd.folders(state), **_dockerd.folders(state), "/var/lib/lxc": str(state / "var-lib-lxc")}
 
 
 def _has_ended(lab: Channel, name: str, sockets: Path, timeout_s: float = 10) -> bool:

@@ -82,12 +82,16 @@ class Network:
         """The name of its bridge on every host."""
         return f"lab{self._number}"
 
-    def reserve(self, machine: str) -> NetworkInterface:
-        """Allot an address and a MAC to `machine`; the same each time it is asked."""
+    def reserve(self, machine: str, *, dhcp: bool = True) -> NetworkInterface:
+        """Allot an address and a MAC to `machine`; the same each time it is asked.
+
+        Without `dhcp` only DNS is to know of it: what sets its address itself need not wait for the
+        filter rules that libvirt writes anew with each address that DHCP learns.
+        """
         with self._networks.edit(self.name) as record:
             stale = self._networks.drop_stale(record)
             lease = record.leases.get(machine) or self._allot(record)
-            record.leases[machine] = lease
+            record.leases[machine] = lease | {"dhcp": "yes" if dhcp else ""}
         for name, old in stale.items():
             self._forget(name, old)
         return NetworkInterface(self.name, lease["mac"], lease["address"])
@@ -115,13 +119,20 @@ class Network:
         if lease:
             self._forget(machine, lease)
 
-    def announce(self, machine: str, interface: NetworkInterface) -> None:
-        """Tell DHCP and DNS the machine's name, MAC and address."""
-        self._at_home().announce(machine, interface.mac, interface.address)
+    def release_gone(self) -> None:
+        """Take back what was allotted to machines that are gone."""
+        with self._networks.edit(self.name) as record:
+            stale = self._networks.drop_stale(record)
+        for name, old in stale.items():
+            self._forget(name, old)
+
+    def announce(self, machine: str, interface: NetworkInterface, *, dhcp: bool = True) -> None:
+        """Tell DHCP (see `reserve`) and DNS the machine's name, MAC and address."""
+        self._at_home().announce(machine, interface.mac, interface.address, dhcp=dhcp)
 
     def _forget(self, machine: str, lease: dict[str, str]) -> None:
         with contextlib.suppress(LabError):  # without its home the network has no DHCP and DNS
-            self._at_home().forget(machine, lease["mac"], lease["address"])
+            self._at_home().forget(machine, lease["mac"], lease["address"], dhcp=bool(lease["dhcp"]))
 
     def _at_home(self) -> LibvirtNetwork:
         return self._networks.lab[self.home].kvm.network(self.name)
@@ -140,7 +151,7 @@ class Network:
             record.hosts = [*others, host.name]
             if at_home:  # made again, it has to hear of those that are elsewhere
                 for machine, lease in record.leases.items():
-                    self._at_home().announce(machine, lease["mac"], lease["address"])
+                    self._at_home().announce(machine, lease["mac"], lease["address"], dhcp=bool(lease["dhcp"]))
 
     def _element(self, *, at_home: bool) -> Element:
         root = Element("network")
