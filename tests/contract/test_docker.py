@@ -237,6 +237,16 @@ def test_a_container_and_a_virtual_machine_meet(lab: Lab, docker: DockerEngine) 
         machine.destroy()
 
 
+def test_containers_of_both_kinds_meet_on_a_host(lab: Lab, docker: DockerEngine) -> None:
+    """A Docker and an LXC container of one host reach each other by name, though Docker filters what it forwards."""
+    box = docker.create("box", networks=["lan"])
+    system = lab["alpha"].lxc.create("system", networks=["lan"])
+    assert box.run(["ping", "-c", "1", "-W", "5", "system"]).ok
+    assert system.run(["ping", "-c", "1", "-W", "5", "box"]).ok
+    for machine in (box, system):
+        machine.destroy()
+
+
 def test_without_a_network_it_is_alone(docker: DockerEngine) -> None:
     """A container with no network has loopback and nothing else."""
     machine = docker.create("alone")
