@@ -322,6 +322,9 @@ class DockerEngine(Engine[DockerMachine]):
     def scale(self, name: str, count: int, **what: Any) -> DockerService:
         """Have `count` containers ``name-1``, ``name-2``, … that share the DNS name `name`.
 
+        Containers of this host that are on one of their networks know the shared name; the name of
+        each is known on all of a lab network, as with every machine.
+
         Parameters
         ----------
         name
