@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._html import render
-from ._values import format_duration, format_size
+from ._values import format_duration, format_limit
 from .errors import LabError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _count(number: int, word: str) -> str:
 
 def _row(machine: Machine) -> _Row:
     return _Row(
-        machine.name, machine.engine, machine.state, format_size(machine.spec.memory_bytes),
+        machine.name, machine.engine, machine.state, format_limit(machine.spec.memory_bytes),
         _count(machine.spec.vcpus, "processor"), ", ".join(machine.addresses),
     )  # fmt: skip
 

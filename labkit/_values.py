@@ -60,6 +60,11 @@ def format_size(size_bytes: float) -> str:
     return f"{amount:.3g} {unit}"
 
 
+def format_limit(size_bytes: float) -> str:
+    """As `format_size`; of 0 bytes, that there is no limit."""
+    return format_size(size_bytes) if size_bytes else "no limit"
+
+
 def format_duration(seconds: float) -> str:
     """At most three significant digits and a unit: ``12.3 ms``, ``1.5 s``, ``2 min 5 s``."""
     if seconds < 0.9995:

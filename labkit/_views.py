@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from ._html import SIGNS
-from ._values import format_duration, format_size
+from ._values import format_duration, format_limit, format_size
 from .errors import LabError
 from .lab import Lab, LabInfo, labs
 
@@ -35,7 +35,7 @@ def _machines(host: Host) -> list[str]:
     try:
         return [
             f"{SIGNS[machine.state.value][0]} {machine.name}  {machine.engine}  {machine.state}  "
-            f"{format_size(machine.spec.memory_bytes)}  {', '.join(machine.addresses)}"
+            f"{format_limit(machine.spec.memory_bytes)}  {', '.join(machine.addresses)}"
             for machine in host.machines()
         ]
     except LabError as error:

@@ -25,7 +25,8 @@ The tree::
     ├── EngineError                      the engine's own words
     └── ImageError
         ├── ImageDamaged
-        └── ImageBuildFailed
+        ├── ImageBuildFailed
+        └── ArchiveRefused           a tar that leads out of itself, has devices, or is too much
 """
 
 from __future__ import annotations
@@ -164,3 +165,7 @@ class ImageDamaged(ImageError):
 
 class ImageBuildFailed(ImageError):
     """An image could not be built."""
+
+
+class ArchiveRefused(ImageError):
+    """An archive from elsewhere holds what no image may: it leads out, has devices, or is too much."""

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,11 +27,13 @@ from .hosts.namespace import NamespaceHost
 
 if TYPE_CHECKING:
     from .hosts.base import Host
+    from .machines._docker_registry import Registry
     from .machines.base import Machine
     from .networks.network import Networks
     from .widgets.table import Table
 
 _TOUCH_EVERY_S = 20.0
+_watching: ContextVar[bool] = ContextVar("labkit_watching", default=False)
 
 
 class Lab:
@@ -178,6 +181,13 @@ class Lab:
 
         return Networks(self)
 
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry through which hosts exchange Docker images."""
+        from .machines._docker_registry import Registry
+
+        return Registry(self)
+
     def machines(self) -> list[Machine]:
         """Every machine of every host and engine; a host that ended has none."""
         return [machine for host in self if host.is_alive for machine in host.machines()]
@@ -198,6 +208,8 @@ class Lab:
 
     def touch(self) -> None:
         """Renew the lease, unless that was done a moment ago."""
+        if _watching.get():
+            return
         now = time.monotonic()
         if now - self._touched > _TOUCH_EVERY_S or self._closed:
             with self.channel() as channel:
@@ -275,6 +287,16 @@ class Lab:
         from ._html_host import lab_bundle
 
         return lab_bundle(self)
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[None]:
+    """While in this context nothing renews a lease: what only looks on is no use of a lab."""
+    token = _watching.set(True)
+    try:
+        yield
+    finally:
+        _watching.reset(token)
 
 
 @contextlib.contextmanager

@@ -96,17 +96,29 @@ class Channel:
 
 
 class Running:
-    """A command that a first process has started; ends with this object's `close`."""
+    """A command that a first process has started; ends with this object's `close`.
+
+    Attributes
+    ----------
+    pid
+        Its process id on the host.
+    exit_code
+        None while it runs.
+    cpu_seconds
+        Once it has ended: the processor time that it and the children it waited for have used.
+    """
 
     def __init__(self, channel: Channel, pid: int) -> None:
         self._channel = channel
         self.pid = pid
         self.exit_code: int | None = None
+        self.cpu_seconds = 0.0
 
     def wait(self, timeout_s: float | None) -> int:
         """The exit code (negative: the signal that ended it); `DeadlineExceeded` if it goes on."""
         if self.exit_code is None:
-            self.exit_code = int(self._channel.receive(timeout_s)["exit"])
+            ended = self._channel.receive(timeout_s)
+            self.exit_code, self.cpu_seconds = int(ended["exit"]), float(ended["cpu_s"])
         return self.exit_code
 
     def close(self) -> None:

@@ -19,9 +19,11 @@ SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 # Program: the Debian packages that bring it.
 PACKAGES = {
+    "containerd": "containerd",
     "criu": "criu",
     "dnsmasq": "dnsmasq-base",
     "docker": "docker.io",
+    "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "ip": "iproute2",
     "iptables": "iptables",
@@ -36,6 +38,7 @@ PACKAGES = {
     "nsenter": "util-linux",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
+    "runc": "runc",
     "setpriv": "util-linux",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ._checks import Finding, as_root, fail, find_program, install, note, ok, run
+from ._launch import cgroups_usable
 from .acceleration import QEMU, acceleration, obstacle
 
 if TYPE_CHECKING:
@@ -152,8 +153,11 @@ def builders() -> list[Finding]:
 
 # What is shown: program, what it brings, what goes without it.
 _EXTRAS = {
-    "Docker": ("dockerd", "Docker machines can be made.", "Docker machines are not available."),
-    "LXC": ("lxc-start", "LXC machines can be made.", "LXC machines are not available."),
+    "LXC": (
+        "lxc-start",
+        "LXC machines can be made.",
+        "LXC machines are not available. `./lab packages` installs it and starts none of its services.",
+    ),
     "Vagrant": ("vagrant", "Hosts can be made by Vagrant.", "Vagrant hosts are not available."),
 }
 
@@ -168,6 +172,31 @@ def extras() -> list[Finding]:
             found = f"{program} is not installed"
             findings.append(note(name, found, lost, install(program)))
     return findings
+
+
+def docker() -> list[Finding]:
+    """What hosts start their own Docker daemon from; one that runs on this machine is not touched."""
+    lost = "Docker machines are not available."
+    for program in ("dockerd", "containerd", "runc"):
+        if not find_program(program):
+            return [note("Docker", f"{program} is not installed", lost, install(program))]
+    path = find_program("dockerd") or ""
+    version, trouble = _version(path)
+    if not version:
+        fix = as_root("apt-get install --reinstall docker.io")
+        return [note("Docker", f"{path} does not run: {trouble}", lost, fix)]
+    found = f"{path}, version {version}"
+    if cgroups_usable():
+        findings = [ok("Docker", found, "Docker machines can be made, with limits.")]
+    else:
+        meaning = (
+            "Docker machines can be made, without limits and pausing, which need cgroups: run labs as root for those."
+        )
+        findings = [note("Docker", found, meaning)]
+    if path := find_program("docker-registry"):
+        return [*findings, ok("Docker registry", path, "Hosts of a lab can exchange images.")]
+    lacking = "Images of one host do not get to another."
+    return [*findings, note("Docker registry", "not installed", lacking, install("docker-registry"))]
 
 
 def criu() -> Finding:

@@ -190,6 +190,7 @@ def clear(name: str) -> int:
         If the lab still lives after 10 s.
     """
     state = folder(name)
+    _thaw(name)
     _wait_until_dead(state / "alive", name)
     left = [path for path in (sockets(name), state) if path.exists()]
     ended = [*state.parent.glob(".ended-*"), *_paths.runtime_home().glob(".ended-*")]
@@ -204,6 +205,14 @@ def clear(name: str) -> int:
             with contextlib.suppress(OSError):
                 os.rmdir(sub)
     return count
+
+
+def _thaw(name: str) -> None:
+    """Let go on what is frozen in a lab whose first process was killed: frozen, it cannot end."""
+    for path in cgroups(name) if os.geteuid() == 0 else ():
+        for state in path.rglob("freezer.state"):
+            with contextlib.suppress(OSError):  # it may be ending by itself
+                state.write_text("THAWED")
 
 
 def cgroups(name: str) -> list[Path]:

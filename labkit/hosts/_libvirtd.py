@@ -104,7 +104,10 @@ def keep_capabilities(state: Path) -> None:
             os.replace(copy.name, target)
 
 
-def wait_for_socket(path: Path, ended: Callable[[], int | None], log: Path, host: str, timeout_s: float = 30) -> None:
+def wait_for_socket(
+    path: Path, ended: Callable[[], int | None], log: Path, host: str, timeout_s: float = 30,
+    daemon: str = "libvirt's daemon",
+) -> None:  # fmt: skip
     """Wait until a daemon accepts connections on `path`.
 
     Raises
@@ -120,16 +123,16 @@ def wait_for_socket(path: Path, ended: Callable[[], int | None], log: Path, host
             return
         code = ended()
         if code is not None:
-            raise failure(f"ended with exit code {code}", log, host)
+            raise failure(f"ended with exit code {code}", log, host, daemon)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.03)
-    raise failure(f"did not answer within {timeout_s:g} s", log, host)
+    raise failure(f"did not answer within {timeout_s:g} s", log, host, daemon)
 
 
-def failure(what: str, log: Path, host: str) -> DaemonFailed:
-    """The error that says what became of libvirt's daemon, with the last lines of its log."""
+def failure(what: str, log: Path, host: str, daemon: str = "libvirt's daemon") -> DaemonFailed:
+    """The error that says what became of a daemon, with the last lines of its log."""
     return DaemonFailed(
-        f"libvirt's daemon {what}: {last_lines(log)}",
+        f"{daemon} {what}: {last_lines(log)}",
         host=host, hint="`labkit doctor` checks what it needs",
     )  # fmt: skip
 

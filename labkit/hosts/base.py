@@ -18,14 +18,17 @@ from ..errors import DaemonFailed, InvalidValue
 if TYPE_CHECKING:
     from ..lab import Lab
     from ..machines.base import Machine
+    from ..machines.docker import DockerEngine
     from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
+    from ..machines.lxc import LxcEngine
     from ..widgets.host import HostCard
     from ._channel import Running
 
 
 # What lies in a host's directory of sockets once an engine was used there.
-_MARKS = {"kvm": "libvirt.sock"}
+_MARKS = {"kvm": "libvirt.sock", "docker": "docker.sock", "lxc": "lxc"}
+ENGINES = tuple(_MARKS)
 
 
 class Host(ABC):
@@ -83,6 +86,14 @@ class Host(ABC):
     def why_libvirt_failed(self) -> DaemonFailed | None:
         """If libvirt's daemon has ended, the error that says why."""
 
+    @abstractmethod
+    def start_daemon(self, name: str, argv: Sequence[str]) -> Path:
+        """Have a daemon run until the host ends, unless it runs already; returns its log."""
+
+    @abstractmethod
+    def daemon_exit(self, name: str) -> int | None:
+        """The exit code of a daemon; None while it runs, -1 if it was never started."""
+
     @property
     @abstractmethod
     def is_alive(self) -> bool:
@@ -128,6 +139,20 @@ class Host(ABC):
         from ..machines.kvm import KvmEngine
 
         return KvmEngine(self)
+
+    @cached_property
+    def docker(self) -> DockerEngine:
+        """Containers, by a Docker daemon of the host's own."""
+        from ..machines.docker import DockerEngine
+
+        return DockerEngine(self)
+
+    @cached_property
+    def lxc(self) -> LxcEngine:
+        """System containers by liblxc."""
+        from ..machines.lxc import LxcEngine
+
+        return LxcEngine(self)
 
     def engines(self) -> list[Engine[Any]]:
         """The engines that were used on this host, by this process or another."""

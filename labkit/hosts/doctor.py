@@ -166,6 +166,7 @@ def examine(*, build_image: bool = False) -> Report:
         ("cache folder", resources.cache_folder, False),
         ("runtime folder", resources.runtime_folder, False),
         ("cgroups", resources.cgroups, True),
+        ("Docker", programs.docker, True),
         ("engines", programs.extras, True),
         ("CRIU", programs.criu, True),
     )

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from .._paths import disk_room
 from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
-from . import _launch, _libvirtd
+from . import _dockerd, _launch, _libvirtd
 from ._channel import Channel, RequestRefused, Running, run_captured, spawn
 from .base import Host
 
@@ -40,7 +40,7 @@ class NamespaceHost(Host):
             sockets.mkdir(mode=0o700, exist_ok=True)
             answer = channel.request(
                 "host", name=name, run_dir=str(sockets), state_dir=str(folder),
-                folders=_libvirtd.folders(folder), files=_libvirtd.write_accounts(folder),
+                folders=_folders(folder), files=_libvirtd.write_accounts(folder),
                 keep=[str(path) for path in lab.kept_folders()],
             )  # fmt: skip
         return cls(lab, name, answer["address"], folder, sockets)
@@ -123,12 +123,27 @@ class NamespaceHost(Host):
         code: int | None = known[daemon]["exit"] if daemon in known else -1
         return code
 
+    def start_daemon(self, name: str, argv: Sequence[str]) -> Path:
+        log = self.folder / f"{name}.log"
+        with disk_room(self.folder), self._channel() as channel:
+            channel.request("daemon", name=name, log=str(log), argv=list(argv))
+        return log
+
+    def daemon_exit(self, name: str) -> int | None:
+        with self._channel() as channel:
+            return self._exit_code(channel, name)
+
     def spawn(self, argv: Sequence[str], fds: Sequence[int]) -> Running:
         return spawn(self._channel(), argv, fds)
 
     def close(self) -> None:
         _libvirtd.keep_capabilities(self.folder)
         super().close()
+
+
+def _folders(state: Path) -> dict[str, str]:
+    """What is mounted where in a host, for its daemons and engines: ``{inside: outside}``."""
+    return {**_libvirtd.folders(state), **_dockerd.folders(state), "/var/lib/lxc": str(state / "var-lib-lxc")}
 
 
 def _has_ended(lab: Channel, name: str, sockets: Path, timeout_s: float = 10) -> bool:

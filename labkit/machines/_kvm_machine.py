@@ -21,11 +21,11 @@ from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _libvirt
 from ._agent import Agent
-from ._console import Console
 from ._domain import check_vcpus
 from ._kvm_line import SerialLine, shell
 from ._libvirt import spoken
 from ._screenshot import take_screenshot
+from ._serial import SerialConsole
 from .base import KvmSpec, Machine, Sample, Screenshot, State, verb
 
 if TYPE_CHECKING:
@@ -204,8 +204,8 @@ class KvmMachine(Machine):
         )  # fmt: skip
         return done.check() if check else done
 
-    def console(self) -> Console:
-        return Console(self.domain(), self._log, self.name, self.host.name)
+    def console(self) -> SerialConsole:
+        return SerialConsole(self.domain(), self._log, self.name, self.host.name)
 
     def line(self, kind: str = "console") -> Line:
         if kind != "console":

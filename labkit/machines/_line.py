@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
 import struct
 import termios
 import threading
@@ -90,6 +91,7 @@ class CommandLine(Line):
         self._host = host
         self._argv = list(argv)
         self._terminal = -1
+        self._wake = -1
         self._running: Running | None = None
         self._history = bytearray()
 
@@ -107,11 +109,13 @@ class CommandLine(Line):
             raise
         finally:
             os.close(inner)
-        threading.Thread(target=self._listen, args=(self._terminal,), name="labkit-line", daemon=True).start()
+        woken, self._wake = os.pipe2(os.O_CLOEXEC)
+        threading.Thread(target=self._listen, args=(self._terminal, woken), name="labkit-line", daemon=True).start()
 
-    def _listen(self, terminal: int) -> None:
+    def _listen(self, terminal: int, woken: int) -> None:
         data = b"?"
-        while data:
+        # Not by a read that waits: a terminal that is being read does not hang up when it is closed.
+        while data and woken not in select.select([terminal, woken], [], [])[0]:
             data = b""
             with contextlib.suppress(OSError):  # the command has ended
                 data = os.read(terminal, 65536)
@@ -120,6 +124,10 @@ class CommandLine(Line):
                     self._history += data
                     del self._history[:-HISTORY_BYTES]
                     self._say(data)
+        if not data:  # the command has ended, and the line is not left yet
+            select.select([woken], [], [])
+        os.close(terminal)
+        os.close(woken)
 
     def write(self, data: bytes) -> None:
         while data:
@@ -132,8 +140,8 @@ class CommandLine(Line):
     def close(self) -> None:
         with self._lock:
             running, self._running = self._running, None
-            terminal, self._terminal = self._terminal, -1
+            self._terminal = -1
             self._history.clear()
         if running is not None:
             running.close()
-            os.close(terminal)
+            os.close(self._wake)

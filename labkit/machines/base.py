@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from .._changes import What
 from .._progress import Task, progress
 from .._run import Completed
-from .._values import format_size
+from .._values import format_limit
 from ..errors import LabError, NotSupported
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class NetworkInterface:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """What a machine was asked to be."""
+    """What a machine was asked to be; a container's memory and disk of 0 bytes have no limit."""
 
     name: str
     image: str
@@ -275,7 +275,7 @@ class Machine(ABC):
 
     def facts(self) -> list[tuple[str, str]]:
         """What its card says of it besides name, state and addresses: labels and values."""
-        return [("memory", format_size(self.spec.memory_bytes)), ("image", self.spec.image)]
+        return [("memory", format_limit(self.spec.memory_bytes)), ("image", self.spec.image)]
 
     def _need(self, verb: str) -> None:
         """Raise `NotSupported` with the reason if the machine cannot do `verb`."""

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -33,7 +34,7 @@ class Field:
     label, help
         What a person reads.
     kind
-        ``text``, ``number``, ``many`` (several of `choices`) or ``check`` (yes or no).
+        ``text``, ``number`` (whole), ``decimal``, ``many`` (several of `choices`) or ``check`` (yes or no).
     default
         What ``create`` takes without it; for a name, what is proposed.
     check
@@ -58,6 +59,11 @@ class Field:
             case "number":
                 text = str(value).strip()
                 return int(text) if text.isdecimal() and len(text) < 12 else text[:100]
+            case "decimal":
+                text = str(value).strip()[:100]
+                with contextlib.suppress(ValueError):
+                    return float(text)
+                return text
             case _:
                 return str(value).strip()[:200]
 
@@ -120,6 +126,15 @@ class Engine(ABC, Generic[M]):
 
         free = next(name for name in names if not (folder / name).exists())
         return Field("name", "Name", "text", free, check, help="small letters, digits and hyphens")
+
+    def _limit_fields(self, check_memory: Callable[[Any], object], check_cpus: Callable[[Any], object]) -> list[Field]:
+        """The fields for a container's limits, where there can be limits; left empty there is none."""
+        if not self.host.lab.has_cgroups:
+            return []
+        return [
+            Field("memory", "Memory", "text", "", lambda value: value and check_memory(value), help="such as 64 MiB; empty: no limit"),
+            Field("cpus", "Processors", "decimal", "", lambda value: value != "" and check_cpus(value), help="such as 0.5; empty: no limit"),
+        ]  # fmt: skip
 
     def _networks_field(self) -> Field:
         """The field for the networks."""
@@ -208,6 +223,16 @@ class Engine(ABC, Generic[M]):
             if isinstance(error, LabError | FileExistsError) or self.host.is_alive:
                 raise
             raise LabGone(f"the host ended while a machine was made: {error}", host=self.host.name) from error
+
+    @contextlib.contextmanager
+    def _announced(self, spec: MachineSpec) -> Iterator[None]:
+        """While in this context, tell DHCP and DNS of the machine; at its end they know."""
+        with ThreadPoolExecutor(1) as pool:
+            networks = self.host.lab.networks
+            told = [pool.submit(networks[card.network].announce, spec.name, card) for card in spec.interfaces]
+            yield
+            for future in told:
+                future.result()
 
     def _release(self, name: str, networks: Iterable[str]) -> None:
         """Give back the addresses of the machine `name`."""

@@ -6,8 +6,7 @@ import contextlib
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,16 +206,6 @@ class KvmEngine(Engine[KvmMachine]):
             machine.refresh()
             self.host.lab.journal("machine", machine=spec.name, host=self.host.name, engine="kvm")
         return machine
-
-    @contextlib.contextmanager
-    def _announced(self, spec: KvmSpec) -> Iterator[None]:
-        """While in this context, tell DHCP and DNS of the machine; at its end they know."""
-        with ThreadPoolExecutor(1) as pool:
-            networks = self.host.lab.networks
-            told = [pool.submit(networks[card.network].announce, spec.name, card) for card in spec.interfaces]
-            yield
-            for future in told:
-                future.result()
 
     def _domain(self, spec: KvmSpec, image: Image) -> Domain:
         folder = machine_folder(self.host, spec.name)

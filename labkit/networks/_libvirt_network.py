@@ -22,13 +22,13 @@ class LibvirtNetwork:
         self._network = network
         self._host = host
 
-    def announce(self, name: str, mac: str, address: str) -> None:
-        """Make DHCP and DNS know a machine; what they knew of its name or address is replaced."""
+    def announce(self, name: str, mac: str, address: str, *, dhcp: bool) -> None:
+        """Make DNS, and DHCP if it is to, know a machine; what they knew of its name or address is replaced."""
         with spoken(self._host, name):
             for section, whole, stale in (
                 (_DHCP, _dhcp(mac=mac, name=name, ip=address), [_dhcp(name=name), _dhcp(ip=address)]),
                 (_DNS, _dns([name], ip=address), [_dns([name]), _dns([], ip=address)]),
-            ):
+            )[not dhcp :]:
                 try:
                     self._update(_ADD, section, whole)
                 except libvirt.libvirtError:
@@ -37,9 +37,10 @@ class LibvirtNetwork:
                             self._update(_DELETE, section, part)
                     self._update(_ADD, section, whole)
 
-    def forget(self, name: str, mac: str, address: str) -> None:
-        """Make DHCP and DNS forget a machine, if they know it."""
-        for section, whole in ((_DHCP, _dhcp(mac=mac, name=name, ip=address)), (_DNS, _dns([name], ip=address))):
+    def forget(self, name: str, mac: str, address: str, *, dhcp: bool) -> None:
+        """Make DNS, and DHCP if it does, forget a machine, if they know it."""
+        parts = ((_DHCP, _dhcp(mac=mac, name=name, ip=address)), (_DNS, _dns([name], ip=address)))
+        for section, whole in parts[not dhcp :]:
             with contextlib.suppress(libvirt.libvirtError):
                 self._update(_DELETE, section, whole)
 

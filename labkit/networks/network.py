@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MODES = ("nat", "isolated")
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
 _BACKBONE = ipaddress.IPv4Network("198.18.0.0/24")
+_OF_HOSTS = ipaddress.IPv4Network("198.18.128.0/18")  # what each host's dockerd gives out by itself
 _POOL = ipaddress.IPv4Network("198.19.0.0/16")
 _VXLAN_PORT = "4789"
 
@@ -81,12 +82,16 @@ class Network:
         """The name of its bridge on every host."""
         return f"lab{self._number}"
 
-    def reserve(self, machine: str) -> NetworkInterface:
-        """Allot an address and a MAC to `machine`; the same each time it is asked."""
+    def reserve(self, machine: str, *, dhcp: bool = True) -> NetworkInterface:
+        """Allot an address and a MAC to `machine`; the same each time it is asked.
+
+        Without `dhcp` only DNS is to know of it: what sets its address itself need not wait for the
+        filter rules that libvirt writes anew with each address that DHCP learns.
+        """
         with self._networks.edit(self.name) as record:
             stale = self._networks.drop_stale(record)
             lease = record.leases.get(machine) or self._allot(record)
-            record.leases[machine] = lease
+            record.leases[machine] = lease | {"dhcp": "yes" if dhcp else ""}
         for name, old in stale.items():
             self._forget(name, old)
         return NetworkInterface(self.name, lease["mac"], lease["address"])
@@ -114,13 +119,20 @@ class Network:
         if lease:
             self._forget(machine, lease)
 
-    def announce(self, machine: str, interface: NetworkInterface) -> None:
-        """Tell DHCP and DNS the machine's name, MAC and address."""
-        self._at_home().announce(machine, interface.mac, interface.address)
+    def release_gone(self) -> None:
+        """Take back what was allotted to machines that are gone."""
+        with self._networks.edit(self.name) as record:
+            stale = self._networks.drop_stale(record)
+        for name, old in stale.items():
+            self._forget(name, old)
+
+    def announce(self, machine: str, interface: NetworkInterface, *, dhcp: bool = True) -> None:
+        """Tell DHCP (see `reserve`) and DNS the machine's name, MAC and address."""
+        self._at_home().announce(machine, interface.mac, interface.address, dhcp=dhcp)
 
     def _forget(self, machine: str, lease: dict[str, str]) -> None:
         with contextlib.suppress(LabError):  # without its home the network has no DHCP and DNS
-            self._at_home().forget(machine, lease["mac"], lease["address"])
+            self._at_home().forget(machine, lease["mac"], lease["address"], dhcp=bool(lease["dhcp"]))
 
     def _at_home(self) -> LibvirtNetwork:
         return self._networks.lab[self.home].kvm.network(self.name)
@@ -139,7 +151,7 @@ class Network:
             record.hosts = [*others, host.name]
             if at_home:  # made again, it has to hear of those that are elsewhere
                 for machine, lease in record.leases.items():
-                    self._at_home().announce(machine, lease["mac"], lease["address"])
+                    self._at_home().announce(machine, lease["mac"], lease["address"], dhcp=bool(lease["dhcp"]))
 
     def _element(self, *, at_home: bool) -> Element:
         root = Element("network")
@@ -240,7 +252,7 @@ class Networks:
         others = [self._read(other) for other in self._names()]
         numbers = {record.number for record in others}
         number = next(n for n in range(1, 4096) if n not in numbers)
-        used = [_BACKBONE, *(ipaddress.IPv4Network(record.cidr) for record in others)]
+        used = [_BACKBONE, _OF_HOSTS, *(ipaddress.IPv4Network(record.cidr) for record in others)]
         record = _Record(name, mode, str(self._range(cidr, used)), number, home)
         self._write(record)
         return record

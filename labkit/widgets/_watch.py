@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .._changes import Change, What
 from ..errors import LabError
+from ..lab import watching
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -120,6 +121,10 @@ class Watch:
         self._changed.set()
 
     def _tell(self, ended: threading.Event) -> None:
+        with watching():
+            self._tell_until(ended)
+
+    def _tell_until(self, ended: threading.Event) -> None:
         while not ended.is_set():
             self._changed.wait()
             self._changed.clear()
@@ -131,12 +136,13 @@ class Watch:
             ended.wait(_PAUSE_S)
 
     def _read(self, ended: threading.Event) -> None:
-        while not ended.is_set() and not self.closed:
-            for host in self.lab:
-                self._read_host(host)
-            self._look_whether_it_lives()
-            self._changed.set()
-            ended.wait(_SAMPLE_S)
+        with watching():
+            while not ended.is_set() and not self.closed:
+                for host in self.lab:
+                    self._read_host(host)
+                self._look_whether_it_lives()
+                self._changed.set()
+                ended.wait(_SAMPLE_S)
 
     def _read_host(self, host: Host) -> None:
         for engine in host.engines():

@@ -23,7 +23,7 @@ import os, sys
 with Lab(sys.argv[1]) as lab:
     alpha = lab["alpha"]
     print(told(lambda: alpha.kvm.create("web")))
-    print(alpha.kvm.in_use, os.path.exists(lab.folder / "machines"), alpha.run(["hostname"]).stdout, end="")
+    print(alpha.kvm.is_connected, os.path.exists(lab.folder / "machines"), alpha.run(["hostname"]).stdout, end="")
 """
 USE = """
 import sys, time

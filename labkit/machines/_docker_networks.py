@@ -1,0 +1,218 @@
+"""What containers are connected to: the lab's networks, and Docker's own of one host.
+
+Docker gives a container the gateway of the first of its networks by name. So the network that
+ports are published through, ``labkit-host``, sorts before those of the lab, ``labkit-lab1`` and so on:
+answers leave by the way that questions came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._changes import What
+from .._values import check_name
+from ..errors import Busy, InvalidState, LabError, NameInUse, NotFound
+from ._docker_api import Api, spoken
+from ._docker_recipe import Recipe, check_volume_name
+
+if TYPE_CHECKING:
+    from ..networks.network import Network
+    from .docker import DockerEngine
+
+_OWN = "labkit.network"  # labels what a user made, with its name
+HOST_NETWORK = "labkit-host"
+_OPTION = "com.docker.network.bridge."
+
+
+@dataclass(frozen=True, slots=True)
+class DockerNetwork:
+    """A network of Docker's own, on one host.
+
+    Attributes
+    ----------
+    name, cidr
+        Its name and its IPv4 range.
+    internal
+        Whether it leads nowhere, not even to the host's other networks.
+    """
+
+    name: str
+    cidr: str
+    internal: bool
+
+
+class DockerNetworks:
+    """Docker's own networks on a host, on which containers know each other's names: ``host.docker.networks``."""
+
+    def __init__(self, docker: DockerEngine) -> None:
+        self._docker = docker
+        self._host = docker.host
+
+    def create(self, name: str, *, internal: bool = False) -> DockerNetwork:
+        """Make a network for containers of this host.
+
+        Parameters
+        ----------
+        name
+            Not that of a network of the lab.
+        internal
+            Let it lead nowhere else.
+
+        Raises
+        ------
+        InvalidName, NameInUse
+        """
+        check_name(name, "name of a network")
+        if name in self._host.lab.networks or name in ("bridge", "host", "none"):
+            raise NameInUse(f"there is a network {name} already", host=self._host.name, hint="choose another name")
+        try:
+            with spoken(self._host):
+                self._docker.api().create_network(
+                    name, driver="bridge", check_duplicate=True, internal=internal, labels={_OWN: name}
+                )
+        except InvalidState as error:
+            raise NameInUse(
+                f"there is a network {name} already", host=self._host.name, hint=f'host.docker.networks["{name}"]'
+            ) from error
+        self._host.lab.changes.tell(What.NETWORKS, self._host)
+        return self[name]
+
+    def __getitem__(self, name: str) -> DockerNetwork:
+        found = next((network for network in self if network.name == name), None)
+        if found is None:
+            raise NotFound(
+                f"there is no network {name!a}, neither in the lab nor in Docker on {self._host.name}",
+                host=self._host.name, hint=f'lab.networks.create("{name}"), or host.docker.networks.create("{name}")',
+            )  # fmt: skip
+        return found
+
+    def __iter__(self) -> Iterator[DockerNetwork]:
+        with spoken(self._host):
+            told = self._docker.api().networks(filters={"label": _OWN})
+        for network in sorted(told, key=lambda network: str(network["Name"])):
+            yield DockerNetwork(network["Name"], network["IPAM"]["Config"][0]["Subnet"], network["Internal"])
+
+    def __contains__(self, name: object) -> bool:
+        return any(network.name == name for network in self)
+
+    def remove(self, name: str) -> None:
+        """Remove a network; `Busy` if containers are on it."""
+        on_it = [machine.name for machine in self._docker.machines() if self[name].name in machine.recipe.networks]
+        if on_it:
+            raise Busy(f"the network {name} has machines: {', '.join(on_it)}", hint="destroy them first")
+        with spoken(self._host):
+            self._docker.api().remove_network(name)
+        self._host.lab.changes.tell(What.NETWORKS, self._host)
+
+    # What containers need
+
+    def ensure_lab_network(self, network: Network) -> None:
+        """Have Docker know the lab's `network` by the bridge that it has on this host."""
+        network.ensure_on(self._host)
+        name = name_in_docker(network)
+        api = self._docker.api()
+        known = [one for one in api.networks(names=[name]) if one["Name"] == name]
+        if known and known[0]["IPAM"]["Config"][0]["Subnet"] == network.cidr:
+            return
+        if known:  # a network that was removed had the same bridge
+            api.remove_network(name)
+        options = {"name": network.bridge, "inhibit_ipv4": "true", "enable_ip_masquerade": "false"}
+        pool = {"Subnet": network.cidr, "Gateway": network.gateway}
+        self._create(api, name, {"Config": [pool]}, {_OPTION + key: value for key, value in options.items()})
+
+    def ensure_host_network(self) -> str:
+        """Have the network that ports are published through; returns its name."""
+        api = self._docker.api()
+        if not api.networks(names=[f"^{HOST_NETWORK}$"]):
+            self._create(api, HOST_NETWORK, None, {})
+        return HOST_NETWORK
+
+    @staticmethod
+    def _create(api: Api, name: str, ipam: Any, options: dict[str, str]) -> None:
+        import docker.errors
+
+        try:
+            api.create_network(name, driver="bridge", check_duplicate=True, ipam=ipam, options=options)
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # made by somebody else in this moment
+                raise
+
+    def endpoints(self, recipe: Recipe) -> dict[str, dict[str, Any]]:
+        """What a container is connected to, by Docker's names, and how."""
+        names = [recipe.spec.name, *([recipe.service] if recipe.service else [])]
+        found: dict[str, dict[str, Any]] = {}
+        for card in recipe.spec.interfaces:
+            network = name_in_docker(self._host.lab.networks[card.network])
+            found[network] = {"IPAMConfig": {"IPv4Address": card.address}, "MacAddress": card.mac, "Aliases": names}
+        for name in recipe.networks:
+            found[name] = {"Aliases": names}
+        if recipe.ports and not recipe.networks:
+            # The first: Docker publishes ports on what a container is made with.
+            found = {self.ensure_host_network(): {}, **found}
+        return found
+
+    def gateways(self, recipe: Recipe) -> list[str]:
+        """Who knows names on the networks of the lab that a container is on."""
+        found = []
+        for card in recipe.spec.interfaces:
+            with contextlib.suppress(LabError):
+                found.append(self._host.lab.networks[card.network].gateway)
+        return found
+
+
+def name_in_docker(network: Network) -> str:
+    """What Docker calls a network of the lab."""
+    return f"labkit-{network.bridge}"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerVolume:
+    """Files of Docker's that outlive containers.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    path
+        Where they lie on the host.
+    """
+
+    name: str
+    path: str
+
+
+class DockerVolumes:
+    """Volumes on a host: ``host.docker.volumes``; one that a container asks for is made with it."""
+
+    def __init__(self, docker: DockerEngine) -> None:
+        self._docker = docker
+        self._host = docker.host
+
+    def create(self, name: str) -> DockerVolume:
+        """Make a volume, unless it is there already."""
+        check_volume_name(name)
+        with spoken(self._host):
+            made = self._docker.api().create_volume(name)
+        return DockerVolume(name, made["Mountpoint"])
+
+    def __iter__(self) -> Iterator[DockerVolume]:
+        with spoken(self._host):
+            told = self._docker.api().volumes()["Volumes"] or []
+        return iter(sorted((DockerVolume(one["Name"], one["Mountpoint"]) for one in told), key=lambda one: one.name))
+
+    def __contains__(self, name: object) -> bool:
+        return any(volume.name == name for volume in self)
+
+    def remove(self, name: str) -> None:
+        """Remove a volume and the files in it; `Busy` if a container has it."""
+        check_volume_name(name)
+        try:
+            with spoken(self._host):
+                self._docker.api().remove_volume(name)
+        except InvalidState as error:
+            raise Busy(
+                f"the volume {name} is in use", host=self._host.name, hint="destroy its machines first"
+            ) from error

@@ -1,0 +1,299 @@
+"""The files of containers: roots that they share, a layer of its own on each, and who each is."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+import shutil
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from .._paths import disk_room
+from ..errors import EngineError, InvalidValue, NotFound
+from ..storage import archives
+from ..storage.images import Image
+from ._lxc_config import IDS, LXC_PATH, LxcSpec, configuration, seccomp
+from .base import machine_folder
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+
+FOLDER = "var-lib-lxc"
+_GUEST = Path(__file__).with_name("guest")
+_UNPACK = ["tar", "--extract", "--preserve-permissions", "--same-owner", "--numeric-owner", "--delay-directory-restore"]
+_UNPACK_S = 600
+
+# What the host does, each in one command. Paths of users are never in it: overlayfs would take a
+# comma or colon in them for its own.
+_MOUNT = """
+cd "/var/lib/lxc/$1"
+read -r _ outside _ </proc/self/uid_map
+[ "$outside" = 0 ] && more= || more=,userxattr
+mount -t overlay labkit -o "lowerdir=lower,upperdir=upper,workdir=work$more" rootfs
+"""
+_NO_CGROUPS = """
+name=$1
+set --
+for top in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    set -- "$@" "$top/lxc.payload.$name" "$top/lxc.monitor.$name" "$top/lxc.pivot/lxc.pivot" "$top/lxc.pivot"
+done
+rmdir "$@" 2>/dev/null || true
+"""
+_LAY_OUT = f"""
+cd "/var/lib/lxc/$1"
+ssh-keygen -q -t ed25519 -N "" -C "$1" -f own/ssh_host_ed25519_key </dev/null &
+[ -z "$3" ] || cp -a --reflink=auto -- "$3/." upper
+for needed in dev etc proc root run sys tmp; do
+    [ -e "lower/$needed" ] || [ -L "lower/$needed" ] || [ -n "$3" ] || mkdir "upper/$needed"
+done
+wait $!
+[ "$2" = 0 ] || [ -n "$3" ] || chown -R -h "$2:$2" upper
+[ "$2" = 0 ] || chown "$2:$2" own/state own/ssh_host_ed25519_key
+{_MOUNT}"""
+_CHANGE = f"""
+cd "/var/lib/lxc/$1"
+umount rootfs || umount -l rootfs
+rm -rf upper work
+mkdir work
+cp -a --reflink=auto -- "$2" upper
+{_MOUNT}"""
+# Looks for processes until there are none: a container may be about to start when its maker dies.
+END = f"""
+name=$1 tries=0
+lxc-stop "--name=$name" --kill 2>/dev/null
+while [ $tries -lt 200 ] &&
+    grep -zqsx -e "[-]-name=$name" -e "[[]lxc monitor] /var/lib/lxc $name" /proc/[0-9]*/cmdline; do
+    sleep 0.02
+    lxc-stop "--name=$name" --kill 2>/dev/null
+    tries=$((tries + 1))
+done
+umount -l "/var/lib/lxc/$name/rootfs" 2>/dev/null
+{_NO_CGROUPS}
+rm -rf -- "/var/lib/lxc/$name"
+"""
+
+
+def script(text: str, *words: str) -> list[str]:
+    """The command that runs a fixed shell script with these words as its arguments."""
+    return ["sh", "-euc", text, "labkit", *words]
+
+
+def ending(name: str) -> list[str]:
+    """The command that ends a container, wherever it is on its way, and removes its files."""
+    return ["sh", "-c", END, "labkit", name]
+
+
+def sweep_cgroups(host: Host, name: str) -> None:
+    """Remove the cgroups that a killed monitor of the container has left."""
+    host.run(script(_NO_CGROUPS, name))
+
+
+def place(host: Host, name: str) -> Path:
+    """The folder that is ``/var/lib/lxc/NAME`` on the host."""
+    return host.folder / FOLDER / name
+
+
+# ── Roots ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def ensure_root(host: Host, image: Image | Path, first_id: int) -> str:
+    """Have the image unpacked once for this lab; returns the name of its folder among the roots.
+
+    Raises
+    ------
+    ArchiveRefused, NotFound, NotEnoughDisk
+    """
+    archive = image.rootfs if isinstance(image, Image) else image
+    content = image.digest if isinstance(image, Image) else _digest(archive)
+    name = content[:24] + (f"-{first_id}" if first_id else "")
+    folder = host.lab.folder / "roots" / name
+    if not folder.is_dir():
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        with disk_room(host.lab.folder), FileLock(folder.parent / ".lock", timeout=_UNPACK_S):
+            if not folder.is_dir():
+                _unpack(host, archive, folder, first_id)
+    return name
+
+
+def _digest(archive: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    try:
+        with archive.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise NotFound(
+            f"the archive {archive} cannot be read: {error.strerror}", hint="give the path of a tar file"
+        ) from error
+
+
+def _unpack(host: Host, archive: Path, folder: Path, first_id: int) -> None:
+    """Unpack beside the folder, so that it is whole when it is there."""
+    archives.check_file(archive)
+    fresh = folder.with_name(".new")
+    host.run(["rm", "-rf", "--", str(fresh)], check=True, timeout_s=_UNPACK_S)  # left by one that was killed
+    try:
+        if first_id:
+            _unpack_shifted(host, archive, fresh, first_id)
+        else:
+            fresh.mkdir()
+            fresh.chmod(0o755)
+            host.run([*_UNPACK, "--file", str(archive), "-C", str(fresh)], check=True, timeout_s=_UNPACK_S)
+        if not any(os.path.lexists(fresh / shell) for shell in ("bin/sh", "usr/bin/sh")):
+            raise InvalidValue(
+                f"{archive.name} has no /bin/sh, which a container starts with",
+                hint="take one with a shell, such as busybox",
+            )
+        fresh.rename(folder)
+    finally:
+        if fresh.exists():
+            host.run(["rm", "-rf", "--", str(fresh)], timeout_s=_UNPACK_S)
+
+
+# The host's /etc is its own layer: what is added to it is not added to the machine's.
+_SHIFTED = """
+for file in /etc/subuid /etc/subgid; do
+    grep -qsx "root:$3:$4" $file || echo "root:$3:$4" >>$file
+done
+mkdir -m 755 "$1" && chown "$3:$3" "$1" && cd "$1"
+first=$3 count=$4 archive=$2
+shift 4
+exec lxc-usernsexec -m "u:0:$first:$count" -m "g:0:$first:$count" -- "$@" <"$archive"
+"""
+
+
+def _unpack_shifted(host: Host, archive: Path, fresh: Path, first_id: int) -> None:
+    """Unpack as the container's own root, whose ids are others on the host."""
+    words = [str(fresh), str(archive), str(first_id), str(IDS), *_UNPACK, "--file", "-"]
+    host.run(script(_SHIFTED, *words), check=True, timeout_s=_UNPACK_S)
+
+
+# ── A container's own files ───────────────────────────────────────────────────────────────────
+
+
+def prepare(host: Host) -> int:
+    """Make a host ready for containers; returns the version of the cgroups that limits are set with, or 0."""
+    folder = host.folder / FOLDER
+    programs = folder / ".labkit"
+    programs.mkdir(exist_ok=True)
+    programs.chmod(0o755)
+    for name in ("lxc-init", "lxc-gone"):
+        fresh = programs / f".{name}-{os.getpid()}-{threading.get_ident()}"
+        shutil.copyfile(_GUEST / name, fresh)
+        fresh.chmod(0o755)
+        fresh.replace(programs / name)
+    # Shared: what is unmounted here is unmounted for the monitors of other containers, too.
+    host.run(["mount", "--make-shared", LXC_PATH], check=True)
+    if not host.lab.has_cgroups:
+        return 0
+    return 2 if host.run(["test", "-e", "/sys/fs/cgroup/cgroup.controllers"]).ok else 1
+
+
+def write(host: Host, spec: LxcSpec, cgroup_version: int) -> None:
+    """Write the configuration anew, as when limits have changed."""
+    folder = place(host, spec.name)
+    _replace(folder / "config", configuration(spec, host.lab.networks, cgroup_version))
+
+
+def describe(host: Host, spec: LxcSpec) -> None:
+    """Write what the container is; from now on it is listed."""
+    _replace(place(host, spec.name) / "spec.json", spec.to_json())
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def lay_out(host: Host, spec: LxcSpec, cgroup_version: int, layer: str) -> None:
+    """Make the files of a new container and mount its root; `layer` holds what it begins with, or is ""."""
+    folder = place(host, spec.name)
+    own = folder / "own"
+    for path in (
+        folder,
+        folder / "upper",
+        folder / "work",
+        folder / "rootfs",
+        folder / "snapshots",
+        own,
+        own / "state",
+    ):
+        path.mkdir()
+        path.chmod(0o755)  # whatever this process's umask is: others inside must read it
+    (folder / "lower").symlink_to(host.lab.folder / "roots" / spec.root)
+    (folder / "machine").symlink_to(machine_folder(host, spec.name))
+    shutil.copyfile(host.folder / FOLDER / ".labkit" / "lxc-init", own / "init")
+    (own / "init").chmod(0o755)
+    if spec.command:
+        (own / "command").write_text(f"exec {shlex.join(spec.command)}\n")
+        (own / "command").chmod(0o644)
+    for name, text in _identity(host, spec).items():
+        (own / name).write_text(text)
+        (own / name).chmod(0o644)
+    (folder / "seccomp").write_text(seccomp(spec.refused))
+    write(host, spec, cgroup_version)
+    done = host.run(script(_LAY_OUT, spec.name, str(spec.first_id), layer), timeout_s=_UNPACK_S)
+    _succeeded(done.ok, done.stderr, host, spec.name)
+
+
+def _identity(host: Host, spec: LxcSpec) -> dict[str, str]:
+    """The files that say who it is, by name; the ssh keys are made on the host."""
+    lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost"]
+    addresses = [card.address for card in spec.interfaces] or ["127.0.1.1"]
+    lines += [f"{address}\t{spec.name} {spec.name}.lab" for address in addresses]
+    networks = [host.lab.networks[card.network] for card in spec.interfaces]
+    servers = ["search lab", *(f"nameserver {network.gateway}" for network in networks)]
+    texts = {  # by the names in IDENTITY
+        "hostname": spec.name, "hosts": "\n".join(lines), "resolv.conf": "\n".join(servers),
+        "machine-id": uuid.uuid4().hex,
+    }  # fmt: skip
+    return {name: f"{text}\n" for name, text in texts.items()}
+
+
+def change_layer(host: Host, name: str, layer: str) -> None:
+    """Put a copy of `layer`, a path on the host, in the place of the stopped container's own."""
+    done = host.run(script(_CHANGE, name, layer), timeout_s=_UNPACK_S)
+    _succeeded(done.ok, done.stderr, host, name)
+
+
+def copy_layer(host: Host, name: str, target: str) -> None:
+    """Copy the container's layer to the path `target` on the host, whole or not at all."""
+    text = 'cp -a --reflink=auto -- "$1" "$2.new" && mv "$2.new" "$2" || { rm -rf -- "$2.new"; exit 1; }'
+    done = host.run(script(text, f"{LXC_PATH}/{name}/upper", target), timeout_s=_UNPACK_S)
+    _succeeded(done.ok, done.stderr, host, name)
+
+
+def _succeeded(ok: bool, said: str, host: Host, name: str) -> None:
+    if not ok:
+        raise EngineError(
+            f"the files of {name} could not be laid out: {said.strip()[-500:]}", host=host.name, machine=name,
+            hint="`labkit doctor` tries overlayfs",
+        )  # fmt: skip
+
+
+def state_file(host: Host, name: str, what: str) -> str | None:
+    """What process 1 of the container has noted, or None; it may be anything that a container can write."""
+    path = place(host, name) / "own" / "state" / what
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, 16).decode(errors="replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def forget_state(host: Host, name: str) -> None:
+    """Remove what process 1 has noted when it last ran."""
+    for what in ("ready", "up", "exit"):
+        with contextlib.suppress(FileNotFoundError):
+            (place(host, name) / "own" / "state" / what).unlink()

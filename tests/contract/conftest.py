@@ -1,0 +1,36 @@
+"""What the contract suite runs against: a machine of every engine that labkit has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from labkit import Lab
+from labkit.hosts.base import ENGINES
+from labkit.machines.base import Machine
+
+
+# An engine joins by being in ENGINES; with one group each, the workers share them out.
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=pytest.mark.xdist_group(f"machine-{kind}")) for kind in ENGINES]
+)
+def kind(request: pytest.FixtureRequest) -> str:
+    """The engine whose turn it is."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine(lab: Lab, kind: str) -> Any:
+    """The engine on host alpha."""
+    return getattr(lab["alpha"], kind)
+
+
+@pytest.fixture(scope="module")
+def machine(lab: Lab, engine: Any) -> Iterator[Machine]:
+    """A machine with an address on the network lan."""
+    made: Machine = engine.create("web", networks=["lan"])
+    yield made
+    made.destroy()
+    assert lab.machines() == []

@@ -1,0 +1,59 @@
+"""README's table of what each engine can do is what the engines say of themselves.
+
+After a change, ``python tests/unit/test_readme.py`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+
+from labkit.hosts.base import ENGINES
+from labkit.machines.base import VERBS, Machine
+
+README = Path(__file__).parent.parent.parent / "README.md"
+BEGIN, END = "<!-- capabilities: begin (tests/unit/test_readme.py writes this) -->", "<!-- capabilities: end -->"
+TITLES = {"kvm": "KVM", "xen": "Xen", "docker": "Docker", "lxc": "LXC"}
+YES, WITH_CGROUPS, NO = "●", "with cgroups", "–"
+
+
+def machine_of(kind: str, *, cgroups: bool) -> Machine:
+    """A machine that only knows whether its lab has cgroups, which is all that its capabilities hang on."""
+    importlib.import_module(f"labkit.machines.{kind}")
+    cls = next(cls for cls in Machine.__subclasses__() if cls.engine == kind)
+    machine = cls.__new__(cls)
+    machine.host = SimpleNamespace(lab=SimpleNamespace(has_cgroups=cgroups))  # type: ignore[assignment]
+    return machine
+
+
+def generate() -> str:
+    """The table and, below it, why what is not there is not there."""
+    free, bound = ({kind: machine_of(kind, cgroups=has) for kind in ENGINES} for has in (True, False))
+    lines = ["| | " + " | ".join(TITLES[kind] for kind in ENGINES) + " |", "|---|" + "---|" * len(ENGINES)]
+    notes = []
+    for verb in sorted(VERBS):
+        cells = []
+        for kind in ENGINES:
+            able, always = verb in free[kind].capabilities, verb in bound[kind].capabilities
+            cells.append(YES if always else WITH_CGROUPS if able else NO)
+            if not always:
+                notes.append(f"- {TITLES[kind]}, `{verb}`: {bound[kind].why_not(verb)}.")
+        lines.append(f"| `{verb}` | " + " | ".join(cells) + " |")
+    return "\n".join([BEGIN, *lines, "", *notes, END])
+
+
+def test_readme_says_what_the_engines_say() -> None:
+    """The table in README is the one made from the machines' capabilities."""
+    text = README.read_text()
+    assert text[text.index(BEGIN) : text.index(END) + len(END)] == generate(), "python tests/unit/test_readme.py"
+
+
+def main() -> None:
+    """Write the table into README."""
+    text = README.read_text()
+    README.write_text(text[: text.index(BEGIN)] + generate() + text[text.index(END) + len(END) :])
+
+
+if __name__ == "__main__":
+    main()
