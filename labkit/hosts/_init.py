@@ -97,7 +97,11 @@ def _provide(folder: Path) -> None:
 
 def _mount_run(keep: list[str]) -> None:
     """Give the host a /run of its own in which the lab's own folders stay reachable."""
-    kept = [(path, os.open(path, os.O_PATH)) for path in keep if os.path.realpath(path).startswith("/run/")]
+    inside = sorted(path for path in map(os.path.realpath, keep) if path.startswith("/run/"))
+    kept: list[tuple[str, int]] = []
+    for path in inside:
+        if not kept or not f"{path}/".startswith(f"{kept[-1][0]}/"):  # or it comes with the folder it is in
+            kept.append((path, os.open(path, os.O_PATH)))
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID_NODEV, "mode=755")
     for folder in ("lock", "libvirt"):
         os.makedirs(f"/run/{folder}")
