@@ -613,13 +613,13 @@ class LabServer(Server):
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.wait()
+        _remove_cgroups(self.cgroups)  # before the files, by which others know that there is something to clear
         for folder in (self.config["run_dir"], self.config["state_dir"]):
             # Renamed first: a new lab of this name may be made while the rest is removed.
             ended = os.path.join(os.path.dirname(folder), f".ended-{time.time_ns()}")
             with contextlib.suppress(OSError):
                 os.rename(folder, ended)
             shutil.rmtree(ended, ignore_errors=True)
-        _remove_cgroups(self.cgroups)
 
 
 def main() -> None:

@@ -187,6 +187,8 @@ def clear(name: str) -> int:
     """
     state = folder(name)
     _wait_until_dead(state / "alive", name)
+    # Before the files, by which `names` knows that there is something to clear.
+    _cgroups.remove(key(name), lambda: is_alive(name))
     left = [path for path in (sockets(name), state) if path.exists()]
     ended = [*state.parent.glob(".ended-*"), *_paths.runtime_home().glob(".ended-*")]
     count = sum(len(files) for path in [*left, *ended] for _, _, files in os.walk(path))
@@ -195,7 +197,6 @@ def clear(name: str) -> int:
     for path in ended:
         with contextlib.suppress(LabError):  # another lab may just be removing it
             remove_tree(path)
-    _cgroups.remove(key(name), lambda: is_alive(name))
     return count
 
 
