@@ -107,6 +107,7 @@ class Lab:
         self._process: Any = None
         self._tether: Channel | None = None
         self._touched = 0.0
+        self._has_cgroups = False
         self._closed = False
         self.changes = Changes()
 
@@ -121,6 +122,7 @@ class Lab:
                     self._tether.request("tether")
                 about = {"name": self.name, "created": time.time(), "run": os.environ.get("LABKIT_RUN", "")}
                 (self.folder / "lab.json").write_text(json.dumps(about))
+                self._learn()
                 for number, host in enumerate(hosts):
                     task.phase(f"making host {host}", number / len(hosts))
                     self.add_host(host)
@@ -128,10 +130,17 @@ class Lab:
             self.close()
             raise
 
-    def _attach(self, hosts: Sequence[str]) -> None:
+    def _learn(self) -> dict[str, Any]:
+        """Ask the first process how the lab is made; returns its hosts."""
         with self.channel() as channel:
-            there = channel.request("info")["hosts"]
-        for name, known in there.items():
+            info = channel.request("info")
+        # Of the lab: whoever attaches to it may be in another cgroup.
+        self._has_cgroups = bool(info["cgroups"])
+        hosts: dict[str, Any] = info["hosts"]
+        return hosts
+
+    def _attach(self, hosts: Sequence[str]) -> None:
+        for name, known in self._learn().items():
             host = NamespaceHost(self, name, known["address"], self.folder / "hosts" / name, self.sockets / name)
             if host.is_alive:
                 self._hosts[name] = host
@@ -229,7 +238,7 @@ class Lab:
     @property
     def has_cgroups(self) -> bool:
         """Whether machines of this lab can be given processor and memory limits by cgroups."""
-        return _launch.cgroups_usable()
+        return self._has_cgroups
 
     def kept_folders(self) -> list[Path]:
         """Folders that must stay reachable in every host."""

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from .hosts import _launch
+from .hosts import _cgroups, _launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Stock:
 def take_stock(lab: str) -> Stock:
     """What there is now of the lab named `lab` of this user."""
     folders = [_launch.folder(lab), _launch.sockets(lab)]
-    return Stock(_processes(folders), _links(), _mounts(), _cgroups(lab), _files(folders))
+    return Stock(_processes(folders), _links(), _mounts(), _groups(lab), _files(folders))
 
 
 def settle(lab: str, before: Stock, timeout_s: float = 10) -> dict[str, list[str]]:
@@ -87,8 +87,8 @@ def _mounts() -> frozenset[str]:
     return frozenset(line.split()[4] + " " + line.split(" - ")[1] for line in lines)
 
 
-def _cgroups(lab: str) -> frozenset[str]:
-    return frozenset(str(path) for path in _launch.cgroups(lab))
+def _groups(lab: str) -> frozenset[str]:
+    return frozenset(str(path) for path in _cgroups.find(_launch.key(lab)))
 
 
 def _files(folders: list[Path]) -> frozenset[str]:

@@ -8,8 +8,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from . import _cgroups
 from ._checks import Finding, as_root, fail, find_program, install, note, ok, run
-from ._launch import cgroups_usable
 from .acceleration import QEMU, acceleration, obstacle
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def docker() -> list[Finding]:
         fix = as_root("apt-get install --reinstall docker.io")
         return [note("Docker", f"{path} does not run: {trouble}", lost, fix)]
     found = f"{path}, version {version}"
-    if cgroups_usable():
+    if _cgroups.usable():
         findings = [ok("Docker", found, "Docker machines can be made, with limits.")]
     else:
         meaning = (

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .._paths import cache_home, runtime_home, state_home
 from .._values import format_size
+from . import _cgroups
 from ._checks import Finding, fail, note, ok, read
 from ._checks_namespaces import inside
 
@@ -210,10 +211,11 @@ def cgroups() -> Finding:
     who = "root" if os.geteuid() == 0 else "this user"
     if not usable:
         meaning = (
-            "Labs work. Limits of processor and memory for containers cannot be set; virtual "
+            "Labs work, but their machines cannot be limited: what `limits` sets is kept by cgroups. Virtual "
             "machines keep to the memory and processors that they were made with."
         )
-        return note("cgroups", f"{version}, not handed to {who}", meaning)
+        fix = f"{_cgroups.DELEGATE} ./lab" if _cgroups.can_be_delegated() else ""
+        return note("cgroups", f"{version}, not handed to {who}", meaning, fix)
     found = f"{version}, {who} may use: {', '.join(usable)}"
     if {"cpu", "memory"} <= set(usable):
         return ok("cgroups", found, "Machines can be limited and measured.")
@@ -221,32 +223,23 @@ def cgroups() -> Finding:
 
 
 def _usable_controllers() -> tuple[str, list[str]]:
-    """Version of the cgroups here and the controllers that this user can make groups with."""
-    top = Path("/sys/fs/cgroup")
-    if (top / "cgroup.controllers").exists():
-        return "version 2", _usable_v2(top)
-    groups = [line.split(":", 2)[1:] for line in read("/proc/self/cgroup").splitlines()]
-    version = "version 1 and 2" if (top / "unified").is_dir() else "version 1"
-    usable = []
-    for controllers, path in groups:
-        folder = top / controllers / path.lstrip("/")
-        folder = folder if folder.is_dir() else top / controllers
+    """Version of the cgroups here and the controllers that labs of this user have."""
+    if _cgroups.is_v2():
+        base = _cgroups.base()
+        usable = _cgroups.controllers(base) if base and _can_make_group(base) else set()
+        return "version 2", sorted(usable.intersection(_LIMITS))
+    version = "version 1 and 2" if (_cgroups.TOP / "unified").is_dir() else "version 1"
+    return version, sorted(_usable_v1()) if _cgroups.usable() else []
+
+
+def _usable_v1() -> Iterator[str]:
+    for line in read("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        folder = _cgroups.TOP / controllers / path.lstrip("/")
+        folder = folder if folder.is_dir() else _cgroups.TOP / controllers
         known = [name for name in controllers.split(",") if name in _LIMITS]
         if known and _can_make_group(folder):
-            usable += known
-    return version, sorted(usable)
-
-
-def _usable_v2(top: Path) -> list[str]:
-    lines = read("/proc/self/cgroup").splitlines()
-    own = next((line[3:] for line in lines if line.startswith("0::")), "/")
-    uid = os.geteuid()
-    service = top / f"user.slice/user-{uid}.slice/user@{uid}.service"
-    for folder in (top / own.lstrip("/"), service):
-        if _can_make_group(folder):
-            names = read(f"{folder}/cgroup.controllers").split()
-            return sorted(name for name in names if name in _LIMITS)
-    return []
+            yield from known
 
 
 def _can_make_group(folder: Path) -> bool:

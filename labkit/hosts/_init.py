@@ -40,6 +40,8 @@ MS_BIND, MS_REC, MS_NOSUID_NODEV, MS_NOEXEC = 0x1000, 0x4000, 2 | 4, 8
 MESSAGE_BYTES = 1 << 17
 BACKBONE = "198.18.0"
 _LOOK_S = 0.05
+# Named as systemd's: LXC takes it off the path of process 1 to find where it may make cgroups.
+LEAF = "init.scope"
 DAEMON_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -98,7 +100,11 @@ def _provide(folder: Path) -> None:
 
 def _mount_run(keep: list[str]) -> None:
     """Give the host a /run of its own in which the lab's own folders stay reachable."""
-    kept = [(path, os.open(path, os.O_PATH)) for path in keep if os.path.realpath(path).startswith("/run/")]
+    inside = sorted(path for path in map(os.path.realpath, keep) if path.startswith("/run/"))
+    kept: list[tuple[str, int]] = []
+    for path in inside:
+        if not kept or not f"{path}/".startswith(f"{kept[-1][0]}/"):  # or it comes with the folder it is in
+            kept.append((path, os.open(path, os.O_PATH)))
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID_NODEV, "mode=755")
     for folder in ("lock", "libvirt"):
         os.makedirs(f"/run/{folder}")
@@ -121,14 +127,16 @@ def _cgroup_mounts() -> list[tuple[str, str]]:
     return found
 
 
-def _mount_sys(cgroups: bool) -> None:
+def _mount_sys(cgroups: bool, group: str) -> None:
     """Show the host's own network in /sys and, where it has them, its own cgroups."""
     hierarchies = _cgroup_mounts()
     unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
     mount("sysfs", "/sys", "sysfs", MS_NOSUID_NODEV | MS_NOEXEC)
     if unified:
-        with contextlib.suppress(OSError):  # without it libvirtd and dockerd do without limits
+        with contextlib.nullcontext() if group else contextlib.suppress(OSError):  # a sight, without cgroups of its own
             mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID_NODEV | MS_NOEXEC)
+        if group:
+            _settle(Path("/sys/fs/cgroup"))
     elif cgroups:
         mount("tmpfs", "/sys/fs/cgroup", "tmpfs", MS_NOSUID_NODEV | MS_NOEXEC, "mode=755")
         for controllers, point in hierarchies:
@@ -138,11 +146,14 @@ def _mount_sys(cgroups: bool) -> None:
 
 def _enter_host(host: dict[str, Any]) -> None:
     """Turn this process, process 1 of a new PID namespace, into the host `host`."""
+    if host["group"]:  # which the new namespace takes for the top of all cgroups
+        os.mkdir(host["group"])
+        Path(host["group"], "cgroup.procs").write_text("0")
     unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP)
     socket.sethostname(host["name"])
     mount("proc", "/proc", "proc", MS_NOSUID_NODEV | MS_NOEXEC)
     _mount_run([host["run_dir"], host["state_dir"], host["lab_dir"], *host["keep"]])
-    _mount_sys(host["cgroups"])
+    _mount_sys(host["cgroups"], host["group"])
     # Not mounted over the system's: such a mount is gone when somebody replaces the file below it.
     files = {Path(inside).name: outside for inside, outside in host["files"].items()}
     _layer(Path("/etc"), {**files, "hosts": host["hosts_file"]})
@@ -154,7 +165,16 @@ def _enter_host(host: dict[str, Any]) -> None:
     _ip("link set lo up")
 
 
-# ── cgroups of the lab (root only) ────────────────────────────────────────────────────────────
+# ── cgroups of the lab; see _cgroups.py ───────────────────────────────────────────────────────
+
+
+def _settle(group: Path) -> None:
+    """Go into a leaf of a version 2 cgroup, so that it can have controllers for cgroups beside the leaf."""
+    (group / LEAF).mkdir()
+    (group / LEAF / "cgroup.procs").write_text("0")
+    for controller in (group / "cgroup.controllers").read_text().split():
+        with contextlib.suppress(OSError):  # one that cannot be had is no reason to go without the others
+            (group / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def _enter_cgroup(name: str) -> list[Path]:
@@ -183,11 +203,17 @@ def _own_cgroup(controllers: str) -> str:
 def _remove_cgroups(folders: list[Path]) -> None:
     """Leave the lab's cgroups and remove them, those of its hosts and machines first."""
     for folder in folders:
-        with contextlib.suppress(OSError):
-            (folder.parent / "cgroup.procs").write_text(str(os.getpid()))
-        for path, _, _ in os.walk(folder, topdown=False):
+        for refuge in (folder.parent / "labkit.others", folder.parent):
             with contextlib.suppress(OSError):
-                os.rmdir(path)
+                (refuge / "cgroup.procs").write_text(str(os.getpid()))
+                break
+        _remove_cgroup(folder)
+
+
+def _remove_cgroup(folder: Path) -> None:
+    for path, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
 
 
 def _thaw(folders: list[Path], *, dying_only: bool) -> None:
@@ -462,7 +488,11 @@ class LabServer(Server):
         self.dying: set[str] = set()  # their first process has ended, what is frozen in them has not
         self.lease_s = float(config["lease_s"])
         self.touched = time.monotonic()
-        self.cgroups = _enter_cgroup(config["name"]) if config["cgroups"] else []
+        self.cgroups = [Path(config["group"])] if config["group"] else []
+        if config["group"]:
+            _settle(self.cgroups[0])
+        elif config["cgroups"]:
+            self.cgroups = _enter_cgroup(config["name"])
         mount("proc", "/proc", "proc", MS_NOSUID_NODEV | MS_NOEXEC)
         _ip(
             "link set lo up",
@@ -492,7 +522,9 @@ class LabServer(Server):
 
     def do_info(self, client: Connection, fds: list[int]) -> dict[str, Any]:
         left = self.touched + self.lease_s - time.monotonic()
-        return {"hosts": self.hosts, "lease_left_s": left, "lease_s": self.lease_s}
+        return {
+            "hosts": self.hosts, "lease_left_s": left, "lease_s": self.lease_s, "cgroups": bool(self.cgroups),
+        }  # fmt: skip
 
     def do_touch(self, client: Connection, fds: list[int]) -> dict[str, Any]:
         self.touched = time.monotonic()
@@ -527,9 +559,11 @@ class LabServer(Server):
             return {"started": False, **self.hosts[name]}
         host = {
             "name": name, "index": self._index(name), "run_dir": run_dir, "state_dir": state_dir,
-            "folders": folders, "files": files, "keep": keep, "cgroups": bool(self.cgroups),
+            "folders": folders, "files": files, "keep": keep, "cgroups": bool(self.cgroups), "group": self._group(name),
             "lab_dir": self.config["state_dir"], "hosts_file": self.config["hosts_file"],
         }  # fmt: skip
+        if host["group"]:
+            _remove_cgroup(Path(host["group"]))  # of one that did not come to be
         pid = self._fork_host(host, run_dir)
         self.hosts[name] = {
             "pid": pid, "index": host["index"], "address": f"{BACKBONE}.{host['index']}", "exit": None,
@@ -537,6 +571,10 @@ class LabServer(Server):
         self.children[pid] = f"host {name}"
         self._write_names()
         return {"started": True, **self.hosts[name]}
+
+    def _group(self, name: str) -> str:
+        """The version 2 cgroup of a host, or ""."""
+        return os.path.join(self.config["group"], name) if self.config["group"] else ""
 
     def _index(self, name: str) -> int:
         """The number of a host's link and address: a host made again keeps what others know of it."""
@@ -618,6 +656,9 @@ class LabServer(Server):
         os._exit(0)
 
     def gone(self, pid: int, code: int, cpu_s: float) -> None:
+        owner = self.children.get(pid)
+        if isinstance(owner, str) and owner.startswith("host ") and self.config["group"]:
+            _remove_cgroup(Path(self._group(owner.removeprefix("host "))))
         for host in self.hosts.values():
             if host["pid"] == pid:
                 host["exit"] = code
@@ -634,13 +675,13 @@ class LabServer(Server):
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.wait()
+        _remove_cgroups(self.cgroups)  # before the files, by which others know that there is something to clear
         for folder in (self.config["run_dir"], self.config["state_dir"]):
             # Renamed first: a new lab of this name may be made while the rest is removed.
             ended = os.path.join(os.path.dirname(folder), f".ended-{time.time_ns()}")
             with contextlib.suppress(OSError):
                 os.rename(folder, ended)
             shutil.rmtree(ended, ignore_errors=True)
-        _remove_cgroups(self.cgroups)
 
 
 def main() -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from .. import _paths
 from ..errors import Busy, DaemonFailed, InvalidValue, LabError, LabGone, PackageMissing
+from . import _cgroups
 from ._channel import Channel
 
-_NAMESPACES = ["--net", "--mount", "--pid", "--ipc", "--uts", "--cgroup"]
+_NAMESPACES = ["--net", "--mount", "--pid", "--ipc", "--uts"]
 _START_S = 30
 _LEAST_DISK = 16 * 2**20  # for configurations and logs
 _SOCKET_BYTES = 107  # see unix(7)
@@ -67,14 +68,6 @@ def is_alive(name: str) -> bool:
     return True
 
 
-def cgroups_usable() -> bool:
-    """Whether this user can make cgroups in every v1 hierarchy here."""
-    points = [
-        line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines() if line.split()[2] == "cgroup"
-    ]
-    return bool(points) and os.geteuid() == 0 and all(os.access(point, os.W_OK) for point in points)
-
-
 def check_length(path: Path) -> None:
     """Raise `InvalidValue` if a Unix socket cannot lie at `path`."""
     if len(os.fsencode(path)) > _SOCKET_BYTES:
@@ -93,15 +86,18 @@ def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
     for path in (state, run):
         path.mkdir(mode=0o700, parents=True)
     (state / "alive").touch(mode=0o600)
+    group = _cgroups.make(key(name))
     config = {
         "name": key(name), "state_dir": str(state), "run_dir": str(run), "socket": str(run / "ctl"),
         "alive": str(state / "alive"), "hosts_file": str(state / "hosts-file"),
-        "lease_s": lease_s, "cgroups": cgroups_usable(),
+        "lease_s": lease_s, "cgroups": _cgroups.usable(), "group": str(group or ""),
     }  # fmt: skip
     told, tell = os.pipe()
     as_root = os.geteuid() == 0
+    # In a cgroup namespace it could not leave the cgroup that it removes at its end.
+    namespaces = _NAMESPACES if group else [*_NAMESPACES, "--cgroup"]
     argv = [
-        "unshare", *([] if as_root else _AS_USER), *_NAMESPACES, "--fork", "--kill-child",
+        "unshare", *([] if as_root else _AS_USER), *namespaces, "--fork", "--kill-child",
         sys.executable, "-I", "-S", str(Path(__file__).with_name("_init.py")), json.dumps(config), str(tell),
     ]  # fmt: skip
     log = state / "lab.log"
@@ -192,6 +188,8 @@ def clear(name: str) -> int:
     state = folder(name)
     _thaw(name)
     _wait_until_dead(state / "alive", name)
+    # Before the files, by which `names` knows that there is something to clear.
+    _cgroups.remove(key(name), lambda: is_alive(name))
     left = [path for path in (sockets(name), state) if path.exists()]
     ended = [*state.parent.glob(".ended-*"), *_paths.runtime_home().glob(".ended-*")]
     count = sum(len(files) for path in [*left, *ended] for _, _, files in os.walk(path))
@@ -200,26 +198,15 @@ def clear(name: str) -> int:
     for path in ended:
         with contextlib.suppress(LabError):  # another lab may just be removing it
             remove_tree(path)
-    for path in cgroups(name) if os.geteuid() == 0 else ():
-        for sub, _, _ in os.walk(path, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(sub)
     return count
 
 
 def _thaw(name: str) -> None:
     """Let go on what is frozen in a lab whose first process was killed: frozen, it cannot end."""
-    for path in cgroups(name) if os.geteuid() == 0 else ():
+    for path in _cgroups.find(key(name)):
         for state in path.rglob("freezer.state"):
             with contextlib.suppress(OSError):  # it may be ending by itself
                 state.write_text("THAWED")
-
-
-def cgroups(name: str) -> list[Path]:
-    """The cgroups of lab `name`, in every hierarchy."""
-    wanted = f"labkit-{key(name)}"
-    # By `os.walk`, which does not mind that others go in between.
-    return [Path(top) / wanted for top, folders, _ in os.walk("/sys/fs/cgroup") if wanted in folders]
 
 
 def _wait_until_dead(alive: Path, name: str) -> None:

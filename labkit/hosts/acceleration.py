@@ -22,8 +22,8 @@ QEMU = "qemu-system-x86_64"
 _DEVICE = "/dev/kvm"
 _MARK = "LABKIT-PROBE-OK"
 # A guest on KVM says its first word at once and is up within a second; in nested virtualization,
-# on a busy machine, it takes ten times that.
-_SILENCE_S, _DEADLINE_S = 8.0, 20.0
+# on a busy machine, it takes twenty times that.
+_SILENCE_S, _DEADLINE_S = 10.0, 40.0
 _WRAPPERS = ("unshare:", "newuidmap", "newgidmap", "setpriv:", "prlimit:")
 
 
@@ -123,8 +123,17 @@ def _key(image: Image) -> str:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     qemu = os.path.realpath(find_program(QEMU))
     binary, device = os.stat(qemu), os.stat(_DEVICE)
-    access = (os.geteuid(), device.st_mode, device.st_uid, device.st_gid, device.st_ctime_ns)
+    # No time of the device: udev touches it whenever a guest begins or ends.
+    access = (os.geteuid(), device.st_mode, device.st_uid, device.st_gid, _access_list())
     return repr((boot, qemu, binary.st_mtime_ns, binary.st_size, image.digest, access))
+
+
+def _access_list() -> bytes:
+    """What the device's mode does not tell of who may open it."""
+    try:
+        return os.getxattr(_DEVICE, "system.posix_acl_access")
+    except OSError:
+        return b""
 
 
 def _file() -> Path:
@@ -162,7 +171,7 @@ def _decide(image: Image, key: str, since: float) -> Acceleration:
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(cache_home() / "acceleration.lock", timeout=3 * _DEADLINE_S):
+        with FileLock(cache_home() / "acceleration.lock", timeout=2 * _DEADLINE_S):
             if known := _recall(key, since):
                 return known
             ran = _boot(image)

@@ -24,14 +24,15 @@ from ._domain import check_vcpus
 from .base import Machine, Sample, State, verb
 
 if TYPE_CHECKING:
+    from ..lab import Lab
     from .docker import DockerEngine
 
 SNAPSHOTS = "labkit-snapshots"
 _ENDED = (State.STOPPED, State.FAILED)
 _WATCH_S = 0.15  # how long a command of the user's is watched before it is taken to run
 _NO_CGROUPS = (
-    "this lab has no cgroups of its own, which limits and pausing are made of",
-    "run the lab as root on cgroup v1: Docker in a user namespace has none",
+    "Docker has no cgroups here, which limits and pausing are made of",
+    "run the lab as root: in a user namespace Docker leaves cgroups to systemd, which a lab has not",
 )
 
 
@@ -64,7 +65,7 @@ class DockerMachine(Machine):
                 "host.docker.images.push and pull bring its image to another host",
             )
         }
-        if not self.host.lab.has_cgroups:
+        if not has_limits(self.host.lab):
             reasons |= dict.fromkeys(("limits", "pause", "resize", "resume"), _NO_CGROUPS)
         return reasons
 
@@ -298,7 +299,7 @@ class DockerMachine(Machine):
         """Make an image of its files; returns its id."""
         # Without cgroups it cannot be held for the moment in which its files are read.
         with spoken(self.host, self.name):
-            made = self.api().commit(self.container, repository, tag, pause=self.host.lab.has_cgroups)
+            made = self.api().commit(self.container, repository, tag, pause=has_limits(self.host.lab))
         return str(made["Id"])
 
     def snapshots(self) -> list[str]:
@@ -357,3 +358,8 @@ class DockerMachine(Machine):
     def destroy(self) -> None:
         self._docker.forget(self.name, [card.network for card in self.spec.interfaces])
         self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
+
+
+def has_limits(lab: Lab) -> bool:
+    """Whether a lab's dockerd can limit and pause."""
+    return lab.has_cgroups and os.geteuid() == 0

@@ -19,6 +19,7 @@ import libvirt
 from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
+from ..hosts import _cgroups
 from . import _libvirt
 from ._agent import Agent
 from ._domain import check_vcpus
@@ -59,7 +60,7 @@ class KvmMachine(Machine):
         if not self.host.lab.has_cgroups:
             reasons["limits"] = (
                 "this lab has no cgroups of its own, which limits are made of",
-                "run the lab as root, or on a system with cgroup v2 and a delegated scope",
+                _cgroups.advice(),
             )
         return reasons
 

@@ -16,6 +16,7 @@ from .._progress import check_cancelled
 from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, EngineError, InvalidState, NameInUse, NotFound
+from ..hosts import _cgroups
 from . import _lxc_attach, _lxc_files, _lxc_start
 from ._console import Console, last_words
 from ._domain import check_vcpus
@@ -43,7 +44,6 @@ exec lxc-freeze "--name=$1"
 """
 _ENDED = (State.STOPPED, State.FAILED)
 _NO_CGROUPS = "this lab has no cgroups of its own, which {} made of"
-_GET_CGROUPS = "run the lab as root, or on a system with cgroup v2 and a delegated scope"
 _ANSWER = re.compile(r"State:\s+([A-Z]+)")
 
 
@@ -70,8 +70,7 @@ class LxcMachine(Machine):
             ),
         }  # fmt: skip
         if not self.host.lab.has_cgroups:
-            freezer = (_NO_CGROUPS.format("a freezer is"), _GET_CGROUPS)
-            limit = (_NO_CGROUPS.format("limits are"), _GET_CGROUPS)
+            freezer, limit = ((_NO_CGROUPS.format(what), _cgroups.advice()) for what in ("a freezer is", "limits are"))
             reasons |= {"pause": freezer, "resume": freezer, "limits": limit, "resize": limit}
         return reasons
 

@@ -25,7 +25,7 @@ from ..hosts._runc import lacking
 from . import _docker_api
 from ._docker_api import LABEL, Api, spoken, state_in_list, state_of
 from ._docker_images import DockerImages
-from ._docker_machine import SNAPSHOTS, DockerMachine, container_name
+from ._docker_machine import SNAPSHOTS, DockerMachine, container_name, has_limits
 from ._docker_networks import DockerNetworks, DockerVolumes
 from ._docker_recipe import (
     Recipe,
@@ -197,7 +197,7 @@ class DockerEngine(Engine[DockerMachine]):
         return in_lab, [self.networks[network].name for network in own]
 
     def _check_limits(self, recipe: Recipe) -> None:
-        if self.host.lab.has_cgroups or not (recipe.spec.memory_bytes or recipe.cpus or recipe.processes):
+        if has_limits(self.host.lab) or not (recipe.spec.memory_bytes or recipe.cpus or recipe.processes):
             return
         reason, instead = DockerMachine(self, recipe)._reasons()["limits"]  # noqa: SLF001
         raise NotSupported(f"limits are not possible: {reason}", hint=instead, host=self.host.name)
@@ -367,7 +367,7 @@ class DockerEngine(Engine[DockerMachine]):
 
     def form_fields(self) -> list[Field]:
         image = Field("image", "Image", "text", "small", help="of the lab, or one that was built or loaded here")
-        limits = self._limit_fields(check_memory, check_cpus)
+        limits = self._limit_fields(check_memory, check_cpus) if has_limits(self.host.lab) else []
         privileged = Field("privileged", "Privileged", "check", False, help="all rights that the lab itself has")
         return [self._name_field("box"), image, *limits, self._networks_field(), privileged]
 

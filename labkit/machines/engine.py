@@ -131,10 +131,11 @@ class Engine(ABC, Generic[M]):
         """The fields for a container's limits, where there can be limits; left empty there is none."""
         if not self.host.lab.has_cgroups:
             return []
+        empty = "empty: no limit"
         return [
-            Field("memory", "Memory", "text", "", lambda value: value and check_memory(value), help="such as 64 MiB; empty: no limit"),
-            Field("cpus", "Processors", "decimal", "", lambda value: value != "" and check_cpus(value), help="such as 0.5; empty: no limit"),
-        ]  # fmt: skip
+            Field("memory", "Memory", "text", "", lambda size: size and check_memory(size), help=f"64 MiB, or {empty}"),
+            Field("cpus", "Processors", "decimal", "", lambda cpus: cpus and check_cpus(cpus), help=f"0.5, or {empty}"),
+        ]
 
     def _networks_field(self) -> Field:
         """The field for the networks."""

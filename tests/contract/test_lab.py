@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -190,6 +191,20 @@ def test_hosts_have_libvirt_of_their_own(lab_name: str) -> None:
             assert connection.getHostname() == name
             assert connection.listNetworks() == []
             connection.close()
+
+
+def test_sockets_may_lie_under_run(lab_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where systemd has the user's runtime folder, below a /run that each host has of its own, hosts work too."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="labkit-", dir="/run")
+    except PermissionError:
+        pytest.skip("this user may not write to /run")
+    with folder as path:
+        monkeypatch.setenv("LABKIT_RUNTIME", f"{path}/labkit")
+        with Lab(lab_name, hosts=["alpha", "beta"]) as lab:
+            assert lab["alpha"].run(["ls", f"{path}/labkit/{lab_name}"]).stdout.split() == ["alpha", "beta", "ctl"]
+            lab["alpha"].kvm.connection()
+            assert lab["alpha"].run(["ls", "/run/user"]).exit_code != 0
 
 
 def test_a_lab_shows_itself(lab_name: str) -> None:

@@ -5,4 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `_world`, which no package holds
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "systems")]  # for `_world` and `_fresh`, which no package holds

@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from labkit.machines._domain import Domain, read_spec, rename
-from labkit.machines.base import MachineSpec, NetworkInterface
+from labkit.machines.base import KvmSpec, NetworkInterface
 
-SPEC = MachineSpec("web", "small", 2**27, 2, 2**28, (NetworkInterface("lan", "52:54:00:00:00:01", "198.19.1.2"),))
+SPEC = KvmSpec("web", "small", 2**27, 2, 2**28, (NetworkInterface("lan", "52:54:00:00:00:01", "198.19.1.2"),))
 DOMAIN = Domain(
     SPEC, "1e2d5f28-e696-404f-9fdd-d42262b546a8", False, Path("/k"), Path("/i"), "quiet", Path("/d"), Path("/log")
 )

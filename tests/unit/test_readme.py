@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 from labkit.hosts.base import ENGINES
 from labkit.machines.base import VERBS, Machine
@@ -29,18 +30,27 @@ def machine_of(kind: str, *, cgroups: bool) -> Machine:
 
 def generate() -> str:
     """The table and, below it, why what is not there is not there."""
+    # As root: what root cannot do either is not there at all.
+    os_of_root = mock.patch("os.geteuid", return_value=0)
+    with os_of_root:
+        return _table()
+
+
+def _table() -> str:
     free, bound = ({kind: machine_of(kind, cgroups=has) for kind in ENGINES} for has in (True, False))
     lines = ["| | " + " | ".join(TITLES[kind] for kind in ENGINES) + " |", "|---|" + "---|" * len(ENGINES)]
-    notes = []
+    notes: dict[tuple[str, str], list[str]] = {}
     for verb in sorted(VERBS):
         cells = []
         for kind in ENGINES:
             able, always = verb in free[kind].capabilities, verb in bound[kind].capabilities
             cells.append(YES if always else WITH_CGROUPS if able else NO)
             if not always:
-                notes.append(f"- {TITLES[kind]}, `{verb}`: {bound[kind].why_not(verb)}.")
+                reason, _ = bound[kind]._reasons()[verb]
+                notes.setdefault((TITLES[kind], reason), []).append(f"`{verb}`")
         lines.append(f"| `{verb}` | " + " | ".join(cells) + " |")
-    return "\n".join([BEGIN, *lines, "", *notes, END])
+    why = [f"- {title}, {', '.join(verbs)}: {reason}." for (title, reason), verbs in notes.items()]
+    return "\n".join([BEGIN, *lines, "", *why, END])
 
 
 def test_readme_says_what_the_engines_say() -> None:
