@@ -29,12 +29,12 @@ COLOURS = {
     "failed": ("#b3261e", "#ffa199"),
     "dim": ("#5e5e5e", "#bdbdbd"),
 }
-# The engines' labels and colours, from the palette of Okabe and Ito (2008).
+# The engines' labels, their colours, from the palette of Okabe and Ito (2008), and what can be read on these.
 ENGINES = {
-    "kvm": ("KVM", "#0072B2"),
-    "xen": ("Xen", "#D55E00"),
-    "docker": ("Docker", "#56B4E9"),
-    "lxc": ("LXC", "#009E73"),
+    "kvm": ("KVM", "#0072B2", "#fff"),
+    "xen": ("Xen", "#D55E00", "#000"),
+    "docker": ("Docker", "#56B4E9", "#000"),
+    "lxc": ("LXC", "#009E73", "#000"),
 }
 
 

@@ -17,6 +17,7 @@ import ipywidgets
 import traitlets
 
 from .._html import ENGINES, SIGNS, palette
+from ._show import Showable, show
 
 STATIC = Path(__file__).with_name("static")
 
@@ -73,6 +74,19 @@ def _read(file: str) -> tuple[str, str]:
     return code, hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
+class Picture:
+    """The static form of a widget that shows nothing but itself."""
+
+    def __init__(self, widget: LabWidget) -> None:
+        self._widget = widget
+
+    def __repr__(self) -> str:
+        return str(getattr(self._widget, "title", "")) or self._widget.kind
+
+    def _repr_mimebundle_(self) -> dict[str, Any]:
+        return {"text/plain": repr(self), "text/html": self._widget.static()}
+
+
 class LabWidget(anywidget.AnyWidget):
     """What all widgets of labkit share: code from the shared module, requests, an end.
 
@@ -113,6 +127,17 @@ class LabWidget(anywidget.AnyWidget):
         leave, self._leave = self._leave, lambda: None  # called again when it is collected
         leave()
         super().close()
+
+    def subject(self) -> Showable:
+        """What its static twin shows; by default the widget's own static form, `static`."""
+        return Picture(self)
+
+    def static(self) -> str:
+        """The static form as HTML, of a widget that is its own subject."""
+        return ""
+
+    def _ipython_display_(self) -> None:
+        show(self.subject(), lambda: self)
 
     def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
         """The front end asks for something: ``{"ask": name, …}`` calls ``asked_<name>(…)``."""

@@ -101,7 +101,7 @@ class Twin:
 def _has_ended(thing: Any) -> bool:
     """Whether a machine, host or lab is no more."""
     lab = getattr(getattr(thing, "host", thing), "lab", thing)
-    return bool(lab.closed or getattr(thing, "is_gone", False))
+    return bool(getattr(lab, "closed", False) or getattr(thing, "is_gone", False))
 
 
 class _Shown:

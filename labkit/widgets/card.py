@@ -41,6 +41,9 @@ class Card(LabWidget):
         super().__init__(fixed=_views.abilities(machine), now=self._now())
         self._leave = self._watch.join(self, self.refresh)
 
+    def subject(self) -> Machine:
+        return self.machine
+
     def _now(self) -> dict[str, Any]:
         now = _views.now(self.machine, self._usage, self._watch.closed)
         if self._error and not now["error"]:

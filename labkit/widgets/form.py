@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from .._html import render
 from .._progress import quietly
 from ..errors import LabError
 from ._module import LabWidget
@@ -49,6 +50,10 @@ class Form(LabWidget):
             fields=[field.as_dict() for field in self._fields],
         )  # fmt: skip
         self._check()
+
+    def static(self) -> str:
+        rows = [(field.label, self.values[field.name]) for field in self._fields]
+        return render("form", title=self.title, engine=self.engine_kind, rows=rows, code=self.code)
 
     def _check(self) -> None:
         """Check every field, and write the code that would do the same."""

@@ -26,6 +26,9 @@ class HostCard(Table):
         # Whether KVM works may have to be found out by booting a guest.
         threading.Thread(target=self._find_facts, name="labkit-host", daemon=True).start()
 
+    def subject(self) -> Host:
+        return self.host
+
     def _find_facts(self) -> None:
         try:
             facts = [[label, value] for label, value in self.host.facts()]

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 import traitlets
-from IPython.display import display
 
+from .._html import render
 from ._module import LabWidget
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Progress(LabWidget):
         self._work = work
         self._told = 0.0
         super().__init__(title=work.title, elapsed_s=round(time.monotonic() - work.began, 1))
-        display(self)
+        self._ipython_display_()
 
     def show(self, phase: str, fraction: float | None) -> None:
         """Show a phase and how far it is; at most ten times a second."""
@@ -46,6 +46,10 @@ class Progress(LabWidget):
     def end(self, how: str) -> None:
         """Show how it ended."""
         self.ended = how
+        self.follower()
+
+    def static(self) -> str:
+        return render("progress", title=self.title, text=self.ended or f"{self.phase} …")
 
     def asked_cancel(self) -> None:
         """The button was pressed."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from typing import TYPE_CHECKING
 
 import traitlets
 
+from .._html import render
 from ..errors import LabError
 from ._module import LabWidget
 
@@ -31,6 +33,9 @@ class Screen(LabWidget):
         self._busy = threading.Lock()
         super().__init__(title=f"{machine.name} · screen")
         self._take()
+
+    def static(self) -> str:
+        return render("screen", title=self.title, picture=base64.b64encode(self.picture).decode(), note=self.note)
 
     def asked_picture(self) -> None:
         """The browser wants a new picture."""

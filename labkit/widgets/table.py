@@ -51,6 +51,9 @@ class Table(LabWidget):
         super().__init__(title=lab.name, **self._values())
         self._leave = self._watch.join(self, self.refresh)
 
+    def subject(self) -> Lab | Host:
+        return self.lab
+
     def _values(self) -> dict[str, Any]:
         ended = self._watch.closed
         hosts = self._only or list(self.lab)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
+from .._html import render
 from ..errors import LabError
+from ..machines._console import clean
 from ._module import LabWidget
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ class Terminal(LabWidget):
         self._seen = False
         super().__init__(title=f"{machine.name} · {kind}", rows=rows)
         self._leave = self._line.follow(self._hear)
+
+    def static(self) -> str:
+        with self._guard:
+            text = clean(bytes(self._history).decode(errors="replace"))
+        lines = "\n".join(text.rstrip().splitlines()[-40:])
+        return render("console", name=self.title, text=lines)
 
     # From the machine
 

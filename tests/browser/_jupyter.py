@@ -2,15 +2,62 @@
 
 from __future__ import annotations
 
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 REPOSITORY = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Nothing is asked of a network: the page comes from this machine.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
 Opener = Callable[..., None]
 ERRORS = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"  # so JupyterLab marks tracebacks
+
+
+@contextmanager
+def jupyterlab(folder: Path) -> Iterator[str]:
+    """JupyterLab as `./lab` starts it; its address. What the tests set in it lies in `folder`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # A person's JupyterLab: progress as a person sees it.
+    environment = {key: value for key, value in os.environ.items() if key != "LABKIT_PROGRESS"}
+    for kind in ("SETTINGS", "WORKSPACES"):
+        environment[f"JUPYTERLAB_{kind}_DIR"] = str(folder / kind.lower())
+    argv = [REPOSITORY / "lab", "--no-browser", f"--port={port}", "--LabApp.expose_app_in_browser=True"]
+    server = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd="/", env=environment
+    )
+    try:
+        yield _printed_address(server, port)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+
+
+def _printed_address(server: subprocess.Popen[bytes], port: int) -> str:
+    deadline, said = time.monotonic() + 180, b""
+    assert server.stdout
+    while time.monotonic() < deadline:
+        if select.select([server.stdout], [], [], 1)[0]:
+            more = os.read(server.stdout.fileno(), 65536)
+            assert more, f"./lab ended: {said.decode()}"
+            said += more
+            if found := re.search(rf"http://(?:localhost|127\.0\.0\.1):{port}/lab\S*token=\w+\s".encode(), said):
+                return found[0].decode().strip()
+    raise AssertionError(f"./lab printed no address: {said.decode()}")
 
 
 def wait_until(true: Callable[[], object], timeout_s: float = 20) -> None:

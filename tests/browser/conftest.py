@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
-import select
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,16 +15,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `_jupyter`, which no package holds
 
-from _jupyter import REPOSITORY, Opener, open_in, run_all
+from _jupyter import CHROMIUM, FLAGS, KERNEL, REPOSITORY, Opener, jupyterlab, open_in, run_all
 
 from labkit import Lab
 from labkit.testing import settle, take_stock
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Nothing is asked of a network: the page comes from this machine.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
-KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,35 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address that `./lab` prints; settings that the tests change are not the user's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # A person's JupyterLab: progress as a person sees it.
-    environment = {key: value for key, value in os.environ.items() if key != "LABKIT_PROGRESS"}
-    for kind in ("SETTINGS", "WORKSPACES"):
-        environment[f"JUPYTERLAB_{kind}_DIR"] = str(tmp_path_factory.mktemp(kind.lower()))
-    argv = [REPOSITORY / "lab", "--no-browser", f"--port={port}", "--LabApp.expose_app_in_browser=True"]
-    server = subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd="/", env=environment
-    )
-    try:
-        yield _printed_address(server, port)
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
-
-
-def _printed_address(server: subprocess.Popen[bytes], port: int) -> str:
-    deadline, said = time.monotonic() + 180, b""
-    assert server.stdout
-    while time.monotonic() < deadline:
-        if select.select([server.stdout], [], [], 1)[0]:
-            more = os.read(server.stdout.fileno(), 65536)
-            assert more, f"./lab ended: {said.decode()}"
-            said += more
-            if found := re.search(rf"http://(?:localhost|127\.0\.0\.1):{port}/lab\S*token=\w+\s".encode(), said):
-                return found[0].decode().strip()
-    raise AssertionError(f"./lab printed no address: {said.decode()}")
+    with jupyterlab(tmp_path_factory.mktemp("jupyter")) as printed:
+        yield printed
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from _jupyter import ERRORS, Opener, attach, open_in, wait_until
+from _jupyter import ERRORS, REPOSITORY, Opener, attach, open_in, wait_until
 from playwright.sync_api import Page, expect
 
-from labkit import Lab
+from labkit import Lab, labs
 from labkit.machines.base import State
 
 CONTRAST = """() => {
@@ -171,3 +173,16 @@ def test_keys_reach_every_button(page: Page, open_notebook: Opener, shared_lab: 
     card.get_by_role("button", name="pause", exact=True).focus()
     page.keyboard.press("Enter")
     wait_until(lambda: machine.refresh() is State.PAUSED)
+
+
+def test_the_picture_of_the_readme_can_be_made(tmp_path: Path) -> None:
+    """The command that README names makes a picture of a real lab in JupyterLab, and leaves no lab."""
+    from PIL import Image
+
+    target = tmp_path / "picture.png"
+    subprocess.run([sys.executable, Path(__file__).with_name("picture.py"), target], check=True, timeout=300)
+    made = Image.open(target).convert("RGB")
+    committed = Image.open(REPOSITORY / "notebooks" / "pictures" / "jupyterlab.png")
+    assert made.size == committed.size
+    assert made.getcolors(2) is None, "the picture is empty"
+    assert "office" not in {lab.name for lab in labs()}

@@ -16,7 +16,7 @@ function style(el, looks) {
 }
 
 // The static twin below a widget is hidden while the widget is drawn.
-const hidden = new Map();
+const hidden = (globalThis.labkitTwins ??= new Map()); // of all bundles
 function hideTwin(id) {
   if (!id) return () => {};
   const rule = () => {
@@ -83,16 +83,9 @@ export function sign(looks, state, text = state) {
   return html`<span class="lk-state" data-state=${state} style="color: var(--lk-${colour})"><span class="lk-sign" aria-hidden="true">${mark}</span> ${text}</span>`;
 }
 
-// White or black, whichever can be read on the colour (WCAG 2 relative luminance).
-function ink(colour) {
-  const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)
-    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
-}
-
 export function chip(looks, engine) {
-  const [label, colour] = looks.engines[engine] ?? [engine, "#616161"];
-  return html`<span class="lk-chip" style="background: ${colour}; color: ${ink(colour)}">${label}</span>`;
+  const [label, colour, ink] = looks.engines[engine];
+  return html`<span class="lk-chip" style="background: ${colour}; color: ${ink}">${label}</span>`;
 }
 
 export function bar(fraction) {

@@ -1,0 +1,64 @@
+"""Makes the picture of README: ``python tests/browser/picture.py [FILE]``, a lab in JupyterLab as it is."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from _jupyter import CHROMIUM, FLAGS, KERNEL, REPOSITORY, jupyterlab, open_in, run_all
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import sync_playwright
+
+CELLS = [
+    'from labkit import Lab\n\nlab = Lab.open("office", hosts=["alpha", "beta"])\nlab.networks.create("lan")\nlab',
+    'web = lab["alpha"].kvm.create("web", memory="128 MiB", networks=["lan"])\nweb',
+    'box = lab["beta"].lxc.create("box", networks=["lan"])\nweb.run(["ping", "-c", "1", "box"])',
+    'lab["beta"].kvm.create("db", networks=["lan"]).pause()',
+    "web.terminal(rows=6)",
+]
+
+
+def make(target: Path) -> None:
+    """Run the cells in JupyterLab, and write what a person then sees to `target`."""
+    folder = REPOSITORY / "notebooks" / f"picture-{secrets.token_hex(3)}"
+    folder.mkdir()
+    notebook = folder / "office.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in CELLS], metadata=KERNEL), notebook)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as settings,
+            jupyterlab(Path(settings)) as address,
+            sync_playwright() as play,
+        ):
+            browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            page = browser.new_page(viewport={"width": 1100, "height": 1400})
+            open_in(page, address, notebook)
+            run_all(page)
+            page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+            page.wait_for_timeout(9000)  # for the lines of use to have some length
+            page.locator(".jp-WindowedPanel-outer").evaluate("(panel) => { panel.scrollTop = 0; }")
+            page.wait_for_timeout(500)
+            page.screenshot(path=target)
+            browser.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Make it, in a lab of its own that is ended afterwards."""
+    from labkit import Lab, labs
+
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "notebooks" / "pictures" / "jupyterlab.png"
+    try:
+        make(target)
+    finally:
+        if "office" in {lab.name for lab in labs()}:
+            Lab.attach("office").close()
+
+
+if __name__ == "__main__":
+    main()
