@@ -140,14 +140,19 @@ class Lab:
         return hosts
 
     def _attach(self, hosts: Sequence[str]) -> None:
-        for name, known in self._learn().items():
-            host = NamespaceHost(self, name, known["address"], self.folder / "hosts" / name, self.sockets / name)
-            if host.is_alive:
-                self._hosts[name] = host
+        self.refresh()
         for name in hosts:
             if name not in self._hosts:
                 self.add_host(name)
         self.touch()
+
+    def refresh(self) -> None:
+        """Ask the lab which hosts it has: those that another process has made are found."""
+        for name, known in self._learn().items():
+            if name not in self._hosts:
+                host = NamespaceHost(self, name, known["address"], self.folder / "hosts" / name, self.sockets / name)
+                if host.is_alive:
+                    self._hosts[name] = host
 
     def add_host(self, name: str) -> Host:
         """Make a host, or make one again that has ended: without its machines, on its networks."""

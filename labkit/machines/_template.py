@@ -145,8 +145,7 @@ class Template:
         kind = replace(self._kind, spec=replace(self._kind.spec, name=name), disk=disk, console_log=workshop / "log")
         connection = self._host.kvm.connection()
         with spoken(self._host.name, name):
-            with contextlib.suppress(libvirt.libvirtError):
-                connection.lookupByName(name).destroy()  # of a maker that died
+            _clear_away(connection, name, deadline)
             domain = connection.createXML(kind.xml(), libvirt.VIR_DOMAIN_START_AUTODESTROY)
             try:
                 agent = Agent(domain, self._host.name, name, kind.console_log)
@@ -179,6 +178,18 @@ class Template:
             copy.write(_HEADER.pack(*fields) + new + cookie)
             copy.flush()
             _copy_rest(source.fileno(), _HEADER.size + length, copy.fileno())
+
+
+def _clear_away(connection: libvirt.virConnect, name: str, deadline: float) -> None:
+    """End the domain that a maker which died has left, also one that is just being saved."""
+    while time.monotonic() < deadline:
+        try:
+            domain = connection.lookupByName(name)
+        except libvirt.libvirtError:
+            return
+        with contextlib.suppress(libvirt.libvirtError):  # it may be ending already, or saving
+            domain.destroy()
+        time.sleep(0.02)
 
 
 def _squeeze(domain: libvirt.virDomain, agent: Agent) -> None:

@@ -277,7 +277,9 @@ class KvmEngine(Engine[KvmMachine]):
         with spoken(self.host.name):
             for domain in self.connection().listAllDomains():
                 with contextlib.suppress(libvirt.libvirtError):  # one may go in between
-                    if spec := read_spec(domain.XMLDesc()):
+                    if known := self._machines.get(domain.name()):  # until an event tells of its end
+                        found.append(known)
+                    elif spec := read_spec(domain.XMLDesc()):
                         found.append(self._known(spec, domain))
         return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)
 

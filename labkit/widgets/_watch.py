@@ -54,12 +54,14 @@ class Watch:
         self.lab = lab
         self.usage: dict[Key, Usage] = {}
         self.closed = ""
+        self.ended_hosts: set[str] = set()
         self._lock = threading.RLock()  # a widget may be collected, and so leave, at any line
         self._updaters: dict[int, Updater] = {}
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._machines: dict[str, list[Machine]] | None = None
         self._stale: set[str] = set()
+        self._networks: list[list[str]] | None = None
         self._unsubscribe: Callable[[], None] | None = None
 
     # Who is kept up to date
@@ -109,12 +111,20 @@ class Watch:
             self._machines = {**(self._machines or {}), host.name: found}
         return found
 
+    def networks(self) -> list[list[str]]:
+        """Name, mode, range and home of each network, as of the last change."""
+        if self._networks is None:
+            self._networks = [[each.name, each.mode, each.cidr, each.home] for each in self.lab.networks]
+        return self._networks
+
     # The threads
 
     def _hear(self, change: Change) -> None:
         """In whatever thread something changed: quick."""
         if change.what is What.CLOSED:
             self.closed = "the lab was closed"
+        if change.what is What.NETWORKS:
+            self._networks = None
         if change.what is not What.MACHINE and change.host:
             with self._lock:
                 self._stale.add(change.host.name)
@@ -138,9 +148,10 @@ class Watch:
     def _read(self, ended: threading.Event) -> None:
         with watching():
             while not ended.is_set() and not self.closed:
+                self._look_around()
                 for host in self.lab:
-                    self._read_host(host)
-                self._look_whether_it_lives()
+                    if host.name not in self.ended_hosts:
+                        self._read_host(host)
                 self._changed.set()
                 ended.wait(_SAMPLE_S)
 
@@ -153,9 +164,18 @@ class Watch:
             for name, sample in samples.items():
                 self.usage.setdefault((host.name, name), Usage()).add(sample)
 
-    def _look_whether_it_lives(self) -> None:
-        if not self.closed and not self.lab.is_alive:
-            self.closed = "the lab has ended"
+    def _look_around(self) -> None:
+        """Whether the lab and its hosts live; hosts and networks that others have made or removed."""
+        self._networks = None
+        try:
+            self.lab.refresh()
+        except LabError:
+            self.closed = self.closed or "the lab has ended"
+            return
+        ended = {host.name for host in self.lab if not host.is_alive}
+        with self._lock:
+            self._stale |= ended ^ self.ended_hosts
+            self.ended_hosts = ended
 
 
 def _safely(update: Updater) -> None:

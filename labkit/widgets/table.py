@@ -60,11 +60,12 @@ class Table(LabWidget):
         lines, rows = [], []
         for host in hosts:
             machines = [] if ended else self._watch.machines_of(host)
-            lines.append(_views.host_facts(host, machines, self._watch.usage))
+            gone = host.name in self._watch.ended_hosts
+            lines.append(_views.host_facts(host, machines, self._watch.usage) | {"ended": gone})
             rows += [self._row(machine) for machine in machines if not machine.is_gone]
         values = {"ended": ended, "hosts": lines, "rows": rows}
         if not ended and not self._only:
-            values["networks"] = [[net.name, net.mode, net.cidr, net.home] for net in self.lab.networks]
+            values["networks"] = self._watch.networks()
         return values
 
     def _row(self, machine: Machine) -> dict[str, Any]:

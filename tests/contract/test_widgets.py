@@ -182,3 +182,34 @@ def test_an_error_keeps_its_traceback_outside_of_notebooks() -> None:
     """Where nobody can click, IPython shows the traceback as always."""
     with pytest.raises(NotImplementedError):
         LabError("x")._render_traceback_()
+
+
+def test_a_table_sees_hosts_come_and_go(lab: Lab, machine: Machine) -> None:
+    """A host that another process makes appears in the table; one that is killed is said to have ended."""
+    table = lab.table()
+    try:
+        other = Lab.attach(lab.name)
+        gamma = other.add_host("gamma")
+        gamma.lxc.create("box")
+        until(lambda: "box" in {row["name"] for row in table.rows}, 20)
+        with other.channel() as channel:
+            pid = next(host["pid"] for name, host in channel.request("info")["hosts"].items() if name == "gamma")
+        children = psutil.Process(channel_pid(other)).children()
+        [process] = [each for each in children if namespaced_pid(each.pid) == pid]
+        process.kill()
+        until(lambda: {host["name"]: host["ended"] for host in table.hosts}["gamma"], 20)
+        assert "box" not in {row["name"] for row in table.rows}
+    finally:
+        table.close()
+
+
+def channel_pid(lab: Lab) -> int:
+    with lab.channel() as channel:
+        return channel.peer_pid()
+
+
+def namespaced_pid(pid: int) -> int:
+    """The number that a process has in its lab."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("NSpid:"))
+    numbers = [int(word) for word in line.split()[1:]]
+    return numbers[1] if len(numbers) > 1 else numbers[0]

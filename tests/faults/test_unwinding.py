@@ -112,8 +112,8 @@ SIGINT_DURING_LAB = """
 import os, signal, sys, threading
 from labkit import Lab
 name, ms = sys.argv[1], int(sys.argv[2])
-threading.Timer(ms / 1000, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:
+    threading.Timer(ms / 1000, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with Lab(name, hosts=["alpha", "beta"]) as lab:
         lab.networks.create("lan")
         signal.pause()

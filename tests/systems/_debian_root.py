@@ -94,7 +94,9 @@ def _build(work: Path, made: Path) -> None:
     (work / "apt.conf").write_text("\n".join([*network, 'Acquire::Retries "3";', 'APT::Install-Recommends "false";']))
     (work / "hook").write_text(_HOOK)
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(_PACKAGES)}", *options,
+        # Its mounts are nobody else's: other tests count those of this machine.
+        ["unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
+         f"--include={','.join(_PACKAGES)}", *options,
          f"--aptopt={work / 'apt.conf'}", f"--customize-hook=sh {work / 'hook'} \"$1\"", "bookworm", root],
         check=True,
     )  # fmt: skip

@@ -73,7 +73,7 @@ function tableOf(model, el, looks, state, redraw, single) {
     const toggle = () => { open ? state.closed.add(host.name) : state.closed.delete(host.name); redraw(); };
     return html`<tbody>${single ? nothing : html`<tr class="lk-host"><th scope="rowgroup" colspan="2">
         <button class="lk-plain" aria-expanded=${String(open)} aria-label="machines of ${host.name}" @click=${toggle}>${open ? "▾" : "▸"}</button>
-        <b>${host.name}</b> <span class="lk-dim">${host.address} · ${host.count === 1 ? "1 machine" : `${host.count} machines`}${host.count ? `, ${host.running} running` : ""}</span></th>
+        <b>${host.name}</b> <span class="lk-dim">${host.address} · ${host.ended ? "has ended" : host.count === 1 ? "1 machine" : `${host.count} machines`}${host.count ? `, ${host.running} running` : ""}</span></th>
         <td class="lk-number lk-dim">${percent(host.cpu)}</td><td class="lk-number lk-dim">${host.memory}</td><td colspan="2"></td></tr>`}
       ${open || single ? sorted(rows.filter((row) => row.host === host.name), state.sort).map((row) => line(row, lost)) : nothing}</tbody>`;
   }
