@@ -22,13 +22,10 @@ from labkit.testing import settle, take_stock
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder share a JupyterLab, one after the other, or are skipped with a reason."""
+    """Without a browser the tests of this folder are skipped with a reason."""
     for item in items:
-        if "/browser/" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-            if CHROMIUM is None:
-                reason = "there is no Chromium to test with (on Ubuntu it is a snap)"
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if "/browser/" in item.nodeid and CHROMIUM is None:
+            item.add_marker(pytest.mark.skip(reason="there is no Chromium to test with (on Ubuntu it is a snap)"))
 
 
 @pytest.fixture(scope="session")

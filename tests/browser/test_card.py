@@ -29,7 +29,8 @@ def test_verbs_reach_the_engine_and_events_reach_the_card(page: Page, open_noteb
 
     page.get_by_role("group", name="machine web, running").wait_for()
     web.domain().destroy()  # type: ignore[attr-defined]
-    page.get_by_role("group", name="machine web, stopped").wait_for(timeout=1000)
+    # A second is promised, and is measured in tests/bench; a busy machine gets more here.
+    page.get_by_role("group", name="machine web, stopped").wait_for(timeout=3000)
 
 
 def test_a_command_and_its_failure_show_on_the_card(page: Page, open_notebook: Opener, web: Machine) -> None:
