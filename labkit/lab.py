@@ -135,7 +135,7 @@ class Lab:
         with self.channel() as channel:
             info = channel.request("info")
         # Of the lab: whoever attaches to it may be in another cgroup.
-        self._has_cgroups = bool(info["cgroups"])
+        self._has_cgroups = bool(info.get("cgroups"))  # older labs do not tell
         hosts: dict[str, Any] = info["hosts"]
         return hosts
 
