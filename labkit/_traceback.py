@@ -11,21 +11,29 @@ from .errors import LabError
 
 
 def sentence(error: LabError) -> list[str]:
-    """The lines that a notebook shows of `error`; the traceback follows folded, below them.
+    """The lines that IPython shows of `error`.
 
-    Raises
-    ------
-    NotImplementedError
-        Outside of a notebook that somebody looks at: IPython then shows the traceback.
+    In a notebook that somebody looks at: the sentence, with the traceback folded below it. Elsewhere
+    nobody can click: the traceback as always.
     """
     if not in_notebook():
-        raise NotImplementedError
+        return _whole(error)
     if not vars(error).setdefault("_folded", False):  # IPython asks twice
         vars(error)["_folded"] = True
         _fold_below("".join(traceback.format_exception(error)))
     red, plain = "\x1b[0;31m", "\x1b[0m"
     message, arrow, hint = str(error).partition("\n→ ")
     return [f"{red}{type(error).__name__}{plain}: {message}", *([f"→ {hint}"] if arrow else [])]
+
+
+def _whole(error: LabError) -> list[str]:
+    from IPython.core.getipython import get_ipython
+
+    shell: Any = get_ipython()
+    if shell is None:
+        return traceback.format_exception(error)
+    lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__, tb_offset=1)
+    return lines
 
 
 def _fold_below(text: str) -> None:

@@ -17,7 +17,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from labkit import Lab
 from labkit.course.runner import run_notebooks
-from labkit.errors import LabError
 from labkit.machines.base import Machine, State
 from labkit.widgets.card import Card
 from labkit.widgets.form import Form
@@ -178,10 +177,16 @@ def test_a_headless_run_has_the_twins(tmp_path: Path) -> None:
     assert own.read_text().count('data-lk-twin="') == 3
 
 
-def test_an_error_keeps_its_traceback_outside_of_notebooks() -> None:
-    """Where nobody can click, IPython shows the traceback as always."""
-    with pytest.raises(NotImplementedError):
-        LabError("x")._render_traceback_()
+def test_an_error_keeps_its_traceback_in_a_headless_run(tmp_path: Path) -> None:
+    """Where nobody can click, the traceback is shown as always, and the summary quotes it."""
+    path = tmp_path / "failing.ipynb"
+    cell = "from labkit.errors import NotFound\nraise NotFound('there is no such thing', hint='look elsewhere')"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell)]), path)
+    [result] = run_notebooks([path]).results
+    assert result.failed_cell
+    for words in ("Traceback", "NotFound: there is no such thing", "→ look elsewhere", "raise NotFound"):
+        assert words in result.failed_cell.error
+    assert "Unexpected exception" not in result.failed_cell.error
 
 
 def test_a_table_sees_hosts_come_and_go(lab: Lab, machine: Machine) -> None:
