@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _INSIDE = Path(__file__).with_name("_docker_inside.py")
 _CLONES = "labkit-clones"
+_SHELLS = ("sh", "ash", "dash", "bash", "zsh", "busybox")
 
 
 class DockerEngine(Engine[DockerMachine]):
@@ -228,7 +229,6 @@ class DockerEngine(Engine[DockerMachine]):
         api = self.api()
         ends = self.networks.endpoints(recipe)
         first = next(iter(ends), "none")
-        shell = not recipe.command and recipe.tty
         runtime = _dockerd.STRIPPED_RUNTIME if recipe.privileged and lacking() else ""
         config = recipe.host_config(
             api, network=first, dns=self.networks.gateways(recipe), runtime=runtime,
@@ -240,13 +240,22 @@ class DockerEngine(Engine[DockerMachine]):
             user=recipe.user or None, ports=[tuple(port.split("/")) for port in recipe.ports], host_config=config,
             networking_config={"EndpointsConfig": {first: ends[first]}} if ends else None,
             mac_address=ends[first].get("MacAddress") if ends else None,
-            stop_signal="SIGHUP" if shell else None,  # a shell on a terminal minds no other
+            stop_signal="SIGHUP" if self._runs_a_shell(recipe) else None,  # on a terminal it minds no other
         )  # fmt: skip
         for network, end in list(ends.items())[1:]:
             api.connect_container_to_network(
                 container, network, aliases=end.get("Aliases"),
                 ipv4_address=end.get("IPAMConfig", {}).get("IPv4Address"),
             )  # fmt: skip
+
+    def _runs_a_shell(self, recipe: Recipe) -> bool:
+        """Whether a container will run a shell on a terminal: only the image knows, if it was given no command."""
+        if recipe.command or not recipe.tty:
+            return False
+        config = self.api().inspect_image(recipe.reference)["Config"]
+        words = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
+        # `sh -c …` is what the shell form of CMD becomes: some other program.
+        return bool(words) and Path(words[0]).name in _SHELLS and "-c" not in words
 
     def create_like(self, machine: DockerMachine, name: str) -> DockerMachine:
         """Make a machine with the files of another."""

@@ -132,6 +132,17 @@ def test_the_registry_brings_an_image_to_another_host(lab: Lab, docker: DockerEn
     assert not any("/" in image.name for image in there.images)
 
 
+@pytest.mark.parametrize("command", ['["httpd", "-f"]', '["sh", "-c", "exec httpd -f"]', "httpd -f", '["sh", "-l"]'])
+def test_what_the_image_runs_can_be_stopped(docker: DockerEngine, command: str) -> None:
+    """A container ends when it is asked to, be the command of its image a service or a shell on a terminal."""
+    docker.images.build("stoppable", f"FROM small\nCMD {command}\n")
+    machine = docker.create("stoppable", image="stoppable")
+    machine.stop(timeout_s=10)
+    assert machine.state is State.STOPPED
+    machine.destroy()
+    docker.images.remove("stoppable")
+
+
 # ── Archives from elsewhere ───────────────────────────────────────────────────────────────────
 
 
