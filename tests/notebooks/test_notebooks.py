@@ -39,6 +39,7 @@ GROUND: dict[str, list[str] | None] = {
     "10_kvm": ["parameters", "guest", "virsh"],
     "12_docker": ["parameters", "lab", "build", "ask"],
     "13_lxc": ["parameters", "lab", "create"],
+    "14_side_by_side": ["parameters", "lab", "serve", "tools", "held", "each"],
 }
 
 
