@@ -36,6 +36,10 @@ def jupyterlab(folder: Path) -> Iterator[str]:
     environment = {key: value for key, value in os.environ.items() if key != "LABKIT_PROGRESS"}
     for kind in ("SETTINGS", "WORKSPACES"):
         environment[f"JUPYTERLAB_{kind}_DIR"] = str(folder / kind.lower())
+    # All cells are in the page, also those that are out of sight.
+    tracker = folder / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    tracker.parent.mkdir(parents=True)
+    tracker.write_text('{"windowingMode": "none"}')
     argv = [REPOSITORY / "lab", "--no-browser", f"--port={port}", "--LabApp.expose_app_in_browser=True"]
     server = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, cwd="/", env=environment
@@ -86,8 +90,12 @@ def run_all(page: Page, wait_s: float = 120, meanwhile: Callable[[], None] = lam
     page.click("li[role=menuitem]:has-text('Run All Cells')")
     meanwhile()
     page.wait_for_function(
-        """() => { const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(e => e.textContent);
-                  return all.length && all.every(text => /\\d/.test(text)) }""",
+        """(errors) => {
+             const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map((el) => el.textContent.trim());
+             if (document.querySelector(errors)) return true;
+             return all.length > 0 && all.every((text) => text === '' || /[0-9]/.test(text)); // a folded cell has none
+           }""",
+        arg=ERRORS,
         timeout=1000 * wait_s,
     )
     errors = page.locator(ERRORS)
