@@ -91,7 +91,8 @@ def run_all(page: Page, wait_s: float = 120, meanwhile: Callable[[], None] = lam
     meanwhile()
     page.wait_for_function(
         """(errors) => {
-             const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map((el) => el.textContent.trim());
+             const prompts = document.querySelectorAll('.jp-CodeCell .jp-InputPrompt');
+             const all = [...prompts].map((el) => el.textContent.trim());
              if (document.querySelector(errors)) return true;
              return all.length > 0 && all.every((text) => text === '' || /[0-9]/.test(text)); // a folded cell has none
            }""",
