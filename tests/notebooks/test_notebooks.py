@@ -37,6 +37,7 @@ GROUND: dict[str, list[str] | None] = {
     "00_start_here": None,
     "01_first_machine": ["parameters", "lab", "stopwatch", "create"],
     "10_kvm": ["parameters", "guest", "virsh"],
+    "14_side_by_side": ["parameters", "lab", "serve", "tools", "held", "each"],
 }
 
 
