@@ -37,7 +37,6 @@ GROUND: dict[str, list[str] | None] = {
     "00_start_here": None,
     "01_first_machine": ["parameters", "lab", "stopwatch", "create"],
     "10_kvm": ["parameters", "guest", "virsh"],
-    "12_docker": ["parameters", "lab", "build", "ask"],
     "12_docker": ["parameters", "lab", "build", "bars", "web", "scale", "ask"],
     "13_lxc": ["parameters", "lab", "create"],
     "14_side_by_side": ["parameters", "lab", "serve", "tools", "held", "each"],
