@@ -51,7 +51,7 @@ def now(machine: Machine, usage: Usage | None, closed: str = "") -> dict[str, An
     """What changes: where the machine is, what it does, what went wrong."""
     state = machine.state
     activity, error = machine.activity, machine.last_error
-    ended = closed or ("it was destroyed" if machine.is_gone else "")
+    ended = "it was destroyed" if machine.is_gone else closed
     return {
         "host": machine.host.name,
         "state": (State.UNKNOWN if closed else state).value,

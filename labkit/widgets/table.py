@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from .._values import format_duration
 from ..errors import LabError
 from . import _views
 from ._acts import act
@@ -36,7 +35,6 @@ class Table(LabWidget):
 
     kind = "table"
     title = traitlets.Unicode().tag(sync=True)
-    note = traitlets.Unicode().tag(sync=True)
     ended = traitlets.Unicode().tag(sync=True)
     hosts: traitlets.List[Any] = traitlets.List().tag(sync=True)
     rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -95,8 +93,3 @@ class Table(LabWidget):
             return
         self._errors.pop(key, None)
         act(found, verb, {}, lambda error: self._errors.update({key: error}), lambda _: None)
-
-
-def lease(lab: Lab) -> str:
-    """How long the lab stays, in words."""
-    return f"ends in {format_duration(lab.lease_left_s())} if unused"

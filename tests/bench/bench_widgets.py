@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,11 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
 import psutil
 from _table import Limit, Row, interleaved, main
-from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Page, sync_playwright
 
 from labkit import Lab
 from labkit._changes import Change
@@ -29,7 +24,7 @@ from labkit.machines.base import Machine
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
-from _jupyter import CHROMIUM, FLAGS, KERNEL, REPOSITORY, jupyterlab, open_in, run_all
+from _jupyter import notebook_in_browser
 
 MACHINES = 60
 SECONDS = 20.0
@@ -62,29 +57,6 @@ OBSERVE = """() => {
   const all = { subtree: true, childList: true, characterData: true, attributes: true };
   new MutationObserver(look).observe(document.body, all);
 }"""
-
-
-@contextmanager
-def notebook_in_browser(cells: list[str]) -> Iterator[tuple[Page, Path]]:
-    """The page of a notebook with these cells, run, and the folder that it lies in."""
-    folder = REPOSITORY / "notebooks" / f"bench-{secrets.token_hex(3)}"
-    folder.mkdir()
-    path = folder / "bench.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=KERNEL), path)
-    try:
-        with (
-            tempfile.TemporaryDirectory() as settings,
-            jupyterlab(Path(settings)) as address,
-            sync_playwright() as play,
-        ):
-            browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            page = browser.new_page(viewport={"width": 1400, "height": 1000})
-            open_in(page, address, path)
-            run_all(page)
-            yield page, folder
-            browser.close()
-    finally:
-        shutil.rmtree(folder)
 
 
 def latency(lab: Lab, machine: Machine, n: int) -> list[Row]:

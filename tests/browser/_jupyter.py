@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import select
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Page, sync_playwright
 
 REPOSITORY = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -74,6 +78,29 @@ def wait_until(true: Callable[[], object], timeout_s: float = 20) -> None:
 def attach(name: str, rest: str) -> str:
     """A cell that attaches to the lab `name`."""
     return f'from labkit import Lab\nlab = Lab.attach("{name}")\n{rest}'
+
+
+@contextmanager
+def notebook_in_browser(cells: list[str], width: int = 1400, height: int = 1000) -> Iterator[tuple[Page, Path]]:
+    """The page of a new notebook with these cells, run in a JupyterLab of its own, and the notebook's folder."""
+    folder = REPOSITORY / "notebooks" / f"browser-{secrets.token_hex(3)}"
+    folder.mkdir()
+    path = folder / "notebook.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells], metadata=KERNEL), path)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as settings,
+            jupyterlab(Path(settings)) as address,
+            sync_playwright() as play,
+        ):
+            browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            page = browser.new_page(viewport={"width": width, "height": height})
+            open_in(page, address, path)
+            run_all(page)
+            yield page, folder
+            browser.close()
+    finally:
+        shutil.rmtree(folder)
 
 
 def open_in(page: Page, address: str, path: Path) -> None:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-import nbformat
-from _jupyter import CHROMIUM, FLAGS, KERNEL, REPOSITORY, jupyterlab, open_in, run_all
-from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import sync_playwright
+from _jupyter import REPOSITORY, notebook_in_browser
 
 CELLS = [
     'from labkit import Lab\n\nlab = Lab.open("office", hosts=["alpha", "beta"])\nlab.networks.create("lan")\nlab',
@@ -24,28 +18,12 @@ CELLS = [
 
 def make(target: Path) -> None:
     """Run the cells in JupyterLab, and write what a person then sees to `target`."""
-    folder = REPOSITORY / "notebooks" / f"picture-{secrets.token_hex(3)}"
-    folder.mkdir()
-    notebook = folder / "office.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in CELLS], metadata=KERNEL), notebook)
-    try:
-        with (
-            tempfile.TemporaryDirectory() as settings,
-            jupyterlab(Path(settings)) as address,
-            sync_playwright() as play,
-        ):
-            browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            page = browser.new_page(viewport={"width": 1100, "height": 1400})
-            open_in(page, address, notebook)
-            run_all(page)
-            page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-            page.wait_for_timeout(9000)  # for the lines of use to have some length
-            page.locator(".jp-WindowedPanel-outer").evaluate("(panel) => { panel.scrollTop = 0; }")
-            page.wait_for_timeout(500)
-            page.screenshot(path=target)
-            browser.close()
-    finally:
-        shutil.rmtree(folder)
+    with notebook_in_browser(CELLS, 1100, 1400) as (page, _):
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        page.wait_for_timeout(9000)  # for the lines of use to have some length
+        page.locator(".jp-WindowedPanel-outer").evaluate("(panel) => { panel.scrollTop = 0; }")
+        page.wait_for_timeout(500)
+        page.screenshot(path=target)
 
 
 def main() -> None:

@@ -18,5 +18,5 @@ def test_first_machine_runs_in_jupyterlab(address: str, page: Page, folder: Path
     shutil.copytree(REPOSITORY / "notebooks" / "pictures", folder / "pictures")
     open_in(page, address, notebook)
     run_all(page, 240)
-    assert page.get_by_role("group", name="machine web, it was destroyed").count() >= 1
+    page.get_by_role("group", name="machine web, it was destroyed").first.wait_for()
     assert labs() == []
