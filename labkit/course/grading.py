@@ -75,7 +75,7 @@ def _generate(course: Path) -> None:
         done = subprocess.run(
             [*command, "--no-db", f"--CourseDirectory.root={course}"],
             cwd=course,
-            env=os.environ | {"JUPYTER_NO_CONFIG": "1", "JUPYTER_CONFIG_DIR": str(course)},
+            env=os.environ | {"JUPYTER_CONFIG_DIR": str(course)},
             capture_output=True,
             text=True,
             timeout=_DEADLINE_S,

@@ -61,6 +61,10 @@ class Refused(Exception):
         self.status = status
 
 
+# What a call of the docker package raises when Docker says no, or nothing any more.
+TROUBLE = (Refused, docker.errors.DockerException, requests.exceptions.RequestException, *_GONE)
+
+
 def connect(socket_path: Path) -> Api:
     """A client of the dockerd behind a Unix socket."""
     api: Api = docker.APIClient(f"unix://{socket_path}", version="auto", timeout=CALL_S, max_pool_size=64)  # type: ignore[arg-type]
@@ -76,7 +80,7 @@ def spoken(host: Host, machine: str = "") -> Iterator[None]:
     """Turn Docker's errors into labkit's, with Docker's own words."""
     try:
         yield
-    except (Refused, docker.errors.DockerException, requests.exceptions.RequestException, *_GONE) as error:
+    except TROUBLE as error:
         raise translate(error, host, machine) from error
 
 

@@ -7,9 +7,9 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidState
+from ..errors import InvalidState, LabError
 from ._console import Console
-from ._docker_api import Frames, hijack, spoken
+from ._docker_api import TROUBLE, Frames, hijack, spoken
 from ._docker_exec import start_shell
 from ._line import HISTORY_BYTES, Line
 
@@ -109,7 +109,7 @@ class DockerLine(Line):
                 sock.sendall(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        with contextlib.suppress(Exception):  # it may have ended, or have no terminal
+        with contextlib.suppress(LabError, *TROUBLE):  # it may have ended, or have no terminal
             api = self._machine.api()
             if self._is_shell:
                 api.exec_resize(self._shell, height=rows, width=columns)
@@ -126,7 +126,7 @@ class DockerLine(Line):
             sock.shutdown(socket.SHUT_RDWR)
         sock.close()
         if self._is_shell:  # it would go on without its terminal
-            with contextlib.suppress(Exception):  # it may have ended
+            with contextlib.suppress(LabError, *TROUBLE):  # it may have ended
                 told = self._machine.api().exec_inspect(self._shell)
                 if told["Running"]:
                     self._machine.kill_process(int(told["Pid"]))

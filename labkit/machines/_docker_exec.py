@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._progress import check_cancelled
-from ..errors import DeadlineExceeded, EngineError
-from ._docker_api import Api, Frames, hijack
+from ..errors import DeadlineExceeded, EngineError, LabError
+from ._docker_api import TROUBLE, Api, Frames, hijack
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -69,7 +69,7 @@ class Inside:
         return int(told["ExitCode"])
 
     def _end(self, made: str) -> None:
-        with contextlib.suppress(Exception):  # the container may have ended, and the command with it
+        with contextlib.suppress(LabError, *TROUBLE):  # the container may have ended, and the command with it
             told = self.api.exec_inspect(made)
             if told["Running"] and told["Pid"]:
                 self.kill(int(told["Pid"]))

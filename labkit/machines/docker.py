@@ -23,7 +23,7 @@ from ..hosts._checks import find_program
 from ..hosts._launch import remove_tree
 from ..hosts._runc import lacking
 from . import _docker_api
-from ._docker_api import LABEL, Api, spoken, state_in_list, state_of
+from ._docker_api import LABEL, TROUBLE, Api, spoken, state_in_list, state_of
 from ._docker_images import DockerImages
 from ._docker_machine import SNAPSHOTS, DockerMachine, container_name, has_limits
 from ._docker_networks import DockerNetworks, DockerVolumes
@@ -108,7 +108,7 @@ class DockerEngine(Engine[DockerMachine]):
             api, self._api = self._api, None
             events, self._events = self._events, None
         if events is not None:
-            with contextlib.suppress(Exception):  # the daemon may have ended
+            with contextlib.suppress(*TROUBLE):  # the daemon may have ended
                 events.close()
         if api is not None:
             api.close()
@@ -325,7 +325,7 @@ class DockerEngine(Engine[DockerMachine]):
         api = self.api()
         for image in api.images(filters={"reference": list(references)}):
             for tag in image["RepoTags"] or ():
-                with contextlib.suppress(Exception):  # a clone of it may be in use: then its files stay
+                with contextlib.suppress(errors.APIError):  # a clone of it may be in use: then its files stay
                     api.remove_image(tag)
 
     def scale(self, name: str, count: int, **what: Any) -> DockerService:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _world import guests_of, until
+from _world import VICTIM, guests_of, until
 
 from labkit import Lab, _paths
 from labkit.hosts.base import Host
@@ -18,36 +18,7 @@ from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("client killed")]
 
-# Kills itself when it comes to the function WHERE: before, after, or so many ms after its start.
-VICTIM = """
-import importlib, os, signal, sys, threading
-from labkit import Lab
-
-lab, where, when, kind = sys.argv[1:]
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-module, _, path = where.partition(":")
-owner = importlib.import_module(module)
-*parents, name = path.split(".")
-for parent in parents:
-    owner = getattr(owner, parent)
-real = getattr(owner, name)
-
-def dying(*arguments, **words):
-    if where.endswith("Channel.request") and arguments[1] != "begin":
-        return real(*arguments, **words)
-    if when == "before":
-        die()
-    if when.isdigit():
-        threading.Timer(int(when) / 1000, die).start()
-    result = real(*arguments, **words)
-    if when == "after":
-        die()
-    return result
-
-setattr(owner, name, dying)
-Lab.attach(lab)["alpha"].kvm.create("victim", networks=["lan"], instant=kind == "instant")
-"""
-
+CREATE = VICTIM + 'alpha.kvm.create("victim", networks=["lan"], instant=sys.argv[4] == "instant")'
 Victim = Callable[..., subprocess.Popen[str]]
 
 
@@ -114,7 +85,7 @@ def check_that_nothing_is_left(lab: Lab) -> None:
 @pytest.mark.parametrize(("where", "when"), INSTANT)
 def test_a_half_made_instant_machine_is_taken_back(lab: Lab, python: Victim, where: str, when: str) -> None:
     """Killed at any step, a process leaves no domain, process or file; name and address are free."""
-    assert python(VICTIM, lab.name, where, when, "instant").wait(60) == -signal.SIGKILL
+    assert python(CREATE, lab.name, where, when, "instant").wait(60) == -signal.SIGKILL
     check_that_nothing_is_left(lab)
     # Another name takes the address, and the name another address, whatever DNS had heard of.
     machine = lab["alpha"].kvm.create("other", networks=["lan"])
@@ -129,7 +100,7 @@ def test_a_half_made_instant_machine_is_taken_back(lab: Lab, python: Victim, whe
 @pytest.mark.parametrize(("where", "when"), COLD)
 def test_a_half_made_cold_machine_is_taken_back(lab: Lab, python: Victim, where: str, when: str) -> None:
     """The same for a machine that boots, and the name can be used again."""
-    assert python(VICTIM, lab.name, where, when, "cold").wait(60) == -signal.SIGKILL
+    assert python(CREATE, lab.name, where, when, "cold").wait(60) == -signal.SIGKILL
     check_that_nothing_is_left(lab)
     machine = lab["alpha"].kvm.create("victim", networks=["lan"])
     assert machine.addresses == ("198.19.1.2",)
@@ -175,7 +146,7 @@ def test_a_killed_maker_of_a_template_spoils_nothing(
     """Killed while the memory image is prepared, a process leaves none; the next one makes it whole."""
     with Lab(lab_name) as lab:
         lab.networks.create("lan")
-        assert python(VICTIM, lab.name, where, when, "instant").wait(60) == -signal.SIGKILL
+        assert python(CREATE, lab.name, where, when, "instant").wait(60) == -signal.SIGKILL
         check_that_nothing_is_left(lab)
         until(lambda: not guests_of(lab["alpha"]), "the template's own guest has ended")
         assert not [name for name in templates_in(own_cache) if not name.startswith(".")]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from _world import first_process, hide, run_apart, until
+from _world import VICTIM, first_process, hide, run_apart, until
 
 from labkit import Lab
 from labkit.errors import DaemonFailed, EngineError, LabGone
@@ -114,20 +114,7 @@ def test_a_container_that_dies_at_once(lab: Lab, command: list[str]) -> None:
     assert list((lab.folder / "machines").iterdir()) == []
 
 
-VICTIM = """
-import os, signal, sys
-from labkit import Lab
-from docker.api.client import APIClient
-real = getattr(APIClient, sys.argv[2])
-
-def dying(*arguments, **words):
-    if sys.argv[3] == "after":
-        real(*arguments, **words)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-setattr(APIClient, sys.argv[2], dying)
-Lab.attach(sys.argv[1])["alpha"].docker.create("victim", networks=["lan"])
-"""
+CREATE = VICTIM + 'alpha.docker.create("victim", networks=["lan"])'
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -137,7 +124,7 @@ def test_the_client_is_killed_during_create(
 ) -> None:
     """What a killed notebook was making is taken back by the host: container, folder and name."""
     alpha = lab["alpha"]
-    victim = python(VICTIM, lab.name, what, when)
+    victim = python(CREATE, lab.name, f"docker.api.client:APIClient.{what}", when)
     assert victim.wait(120) == -signal.SIGKILL
     victim.communicate()
     until(lambda: not list((lab.folder / "machines").iterdir()), "the folder is gone", 60)

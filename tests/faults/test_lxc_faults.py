@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from _world import alive, first_process, hide, run_apart, until
+from _world import VICTIM, alive, first_process, hide, run_apart, until
 
 from labkit import Lab
 from labkit.errors import EngineError
@@ -19,35 +19,7 @@ from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("lxc faults")]
 
-# Kills itself when it comes to the function WHERE: before, after, or so many ms after its start.
-VICTIM = """
-import importlib, os, signal, sys, threading
-from labkit import Lab
-
-lab, where, when = sys.argv[1:]
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-module, _, path = where.partition(":")
-owner = importlib.import_module(module)
-*parents, name = path.split(".")
-for parent in parents:
-    owner = getattr(owner, parent)
-real = getattr(owner, name)
-
-def dying(*arguments, **words):
-    if where.endswith("Channel.request") and arguments[1] != "begin":
-        return real(*arguments, **words)
-    if when == "before":
-        die()
-    if when.isdigit():
-        threading.Timer(int(when) / 1000, die).start()
-    result = real(*arguments, **words)
-    if when == "after":
-        die()
-    return result
-
-setattr(owner, name, dying)
-Lab.attach(lab)["alpha"].lxc.create("victim", networks=["lan"])
-"""
+CREATE = VICTIM + 'alpha.lxc.create("victim", networks=["lan"])'
 STEPS = [
     ("labkit.hosts._channel:Channel.request", "after"),
     ("labkit.networks.network:Network.reserve", "after"),
@@ -89,7 +61,7 @@ def test_a_half_made_container_is_taken_back(
 ) -> None:
     """Killed at any step, a process leaves no container, mount, cgroup or file; name and address are free."""
     alpha = lab["alpha"]
-    assert python(VICTIM, lab.name, where, when).wait(60) == -signal.SIGKILL
+    assert python(CREATE, lab.name, where, when).wait(60) == -signal.SIGKILL
     until(lambda: not (lab.folder / "machines" / "victim").exists(), "the victim's name is free", 30)
     until(lambda: not traces(alpha, "victim"), "nothing of the victim is left", 30)
     assert alpha.lxc.machines() == []
@@ -109,7 +81,7 @@ def test_a_root_that_was_half_unpacked_is_unpacked_again(
     with Lab(lab_name) as lab:
         lab.networks.create("lan")
         where = "labkit.machines._lxc_files:_unpack"
-        assert python(VICTIM, lab.name, where, "15").wait(60) == -signal.SIGKILL
+        assert python(CREATE, lab.name, where, "15").wait(60) == -signal.SIGKILL
         box = lab["alpha"].lxc.create("box")
         assert box.run(["uname"]).ok
         assert [path.name for path in (lab.folder / "roots").iterdir() if path.name != ".lock"] == [box.spec.root]
