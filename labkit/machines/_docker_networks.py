@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
@@ -120,7 +121,8 @@ class DockerNetworks:
         if known:  # a network that was removed had the same bridge
             api.remove_network(name)
         options = {"name": network.bridge, "inhibit_ipv4": "true", "enable_ip_masquerade": "false"}
-        pool = {"Subnet": network.cidr, "Gateway": network.gateway}
+        # Docker wants a gateway; on a bridge nobody has that address.
+        pool = {"Subnet": network.cidr, "Gateway": network.gateway or str(ip_network(network.cidr)[1])}
         self._create(api, name, {"Config": [pool]}, {_OPTION + key: value for key, value in options.items()})
 
     def ensure_host_network(self) -> str:
@@ -159,8 +161,8 @@ class DockerNetworks:
         found = []
         for card in recipe.spec.interfaces:
             with contextlib.suppress(LabError):
-                found.append(self._host.lab.networks[card.network].gateway)
-        return found
+                found.append(self._host.lab.networks[card.network].name_server)
+        return [server for server in found if server]
 
 
 def name_in_docker(network: Network) -> str:
