@@ -31,23 +31,33 @@ def attach(machine: Machine, wanted: NetworkInterface) -> NetworkInterface:
     live = _is_live(machine, "be connected")
     pending = f"attaching-{network.name}"
     folder = _folder(machine) / pending
+    if network.has_settled(machine.name):  # left by one who died at the very end
+        _remove(folder)
     undo = [*machine.unplugging(network.name), ["rm", "-rf", "--", str(folder)]]
     try:
         with machine.host.reserve_folder(folder, undo) as commit:
-            card = _connect(machine, network, wanted, pending, live=live, commit=commit)
+
+            def finish() -> None:
+                commit()
+                _remove(folder)
+
+            try:
+                card = _connect(machine, network, wanted, pending, live=live, finish=finish)
+            except BaseException:  # what is to be undone was undone here
+                with contextlib.suppress(LabError):
+                    finish()
+                raise
     except FileExistsError as error:
         raise Busy(
             f"{machine.name} is being connected to {network.name} already", host=machine.host.name, machine=machine.name
         ) from error
-    finally:
-        _remove(machine, pending)
     _tell(machine, "attached", network.name)
     return card
 
 
 def _connect(
     machine: Machine, network: Network, wanted: NetworkInterface, pending: str, *, live: bool,
-    commit: Callable[[], object],
+    finish: Callable[[], object],
 ) -> NetworkInterface:  # fmt: skip
     dhcp = machine.asks_dhcp
     card = network.reserve(machine.name, dhcp=dhcp, address=wanted.address, mac=wanted.mac, pending=pending)
@@ -57,7 +67,7 @@ def _connect(
         network.announce(machine.name, card, dhcp=dhcp)
         card = machine.plug(card, live=live)
         network.settle(machine.name)
-        commit()  # who dies from here on leaves a card that `attach` finds, or `repair` takes away
+        finish()  # who dies from here on leaves a card that `attach` finds, or `repair` takes away
         machine.connected((*before, card))
         if live:
             machine.resettle()
@@ -73,8 +83,7 @@ def _connect(
     return card
 
 
-def _remove(machine: Machine, pending: str) -> None:
-    folder = _folder(machine) / pending
+def _remove(folder: Path) -> None:
     with contextlib.suppress(OSError):
         (folder / "host").unlink()
         folder.rmdir()

@@ -77,12 +77,13 @@ class Record:
                 f"the network {self.name} ({self.cidr}) has no address left",
                 hint="destroy machines, or make a larger network",
             )
-        if mac:
-            mac = self._check_mac(mac)
-        else:
-            tail = hashlib.sha256(f"{lab}/{self.name}/{address}".encode()).hexdigest()[:6]
-            mac = ":".join(["52", "54", "00", tail[:2], tail[2:4], tail[4:]])
+        mac = self._check_mac(mac) if mac else self.mac_for(lab, address)
         return {"address": address, "mac": mac}
+
+    def mac_for(self, lab: str, address: str) -> str:
+        """The MAC of who has an address, always the same: neighbours know it."""
+        tail = hashlib.sha256(f"{lab}/{self.name}/{address}".encode()).hexdigest()[:6]
+        return ":".join(["52", "54", "00", tail[:2], tail[2:4], tail[4:]])
 
     def _check_address(self, address: str, taken: dict[str, str]) -> None:
         usable = list(self.machines_addresses())

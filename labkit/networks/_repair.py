@@ -57,6 +57,7 @@ class Inspection:
         return list(dict.fromkeys(fault.sentence for fault in [*found, *again]))
 
     def _faults(self) -> Iterator[_Fault]:
+        self._record = self._networks.read(self._network.name)
         for host in self._networks.living(self._record.hosts):
             links = {link["ifname"]: link for link in json.loads(host.run(["ip", "-j", "addr"], check=True).stdout)}
             if self._network.bridge not in links:

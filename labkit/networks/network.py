@@ -119,6 +119,11 @@ class Network:
             if machine in record.leases:
                 record.leases[machine]["pending"] = ""
 
+    def has_settled(self, machine: str) -> bool:
+        """Whether `machine` has an address and is not just being connected."""
+        lease = self._networks.read(self.name).leases.get(machine)
+        return lease is not None and not lease.get("pending")
+
     def release(self, machine: str) -> None:
         """Give back what `machine` was allotted."""
         with self._networks.edit(self.name) as record:
@@ -178,6 +183,7 @@ class Network:
         SubElement(root, "bridge", name=self.bridge, stp="off", delay="0")
         if not at_home or self.mode == "bridge":
             return root
+        SubElement(root, "mac", address=self._networks.read(self.name).mac_for(self._networks.lab.name, self.gateway))
         if self.leads_on:
             SubElement(root, "forward", mode={"routed": "route"}.get(self.mode, self.mode))
         SubElement(root, "domain", name="lab", localOnly="yes")

@@ -163,10 +163,13 @@ def test_a_link_goes_down_and_up(machine: Machine) -> None:
     assert machine.links["lan"].up
 
 
-SERVE = "(dd if=/dev/zero bs=64k count=32 2>/dev/null | nc -l -p 5001 -w 20) >/dev/null 2>&1 & sleep 0.3"
+SERVE = """
+[ ! -e /tmp/www ] || exit 0
+mkdir /tmp/www && dd if=/dev/zero of=/tmp/www/big bs=1M count=2 && httpd -p 5001 -h /tmp/www
+"""
 FETCH = """
 read -r began _ </proc/uptime
-nc -w 10 "$1" 5001 </dev/null | wc -c
+wget -q -O - "http://$1:5001/big" | wc -c
 read -r ended _ </proc/uptime
 echo $began $ended
 """
