@@ -32,8 +32,8 @@ _END_S = 5.0
 _START_S = 20.0
 _AT_ONCE = 200  # packets that are read before it is looked whether more have come
 _DROPPED = re.compile(r"(\d+) packets? dropped by kernel")
-_COUNT = re.compile(r"\d+ packets? ")
 _PROGRAM = "tcpdump"
+_ERROR = re.compile(rf"^{_PROGRAM}: (?!listening on )(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ class Tcpdump:
         return EngineError(f"tcpdump did not start: {said or self.ended}", host=self._host.name)
 
     def _last_line(self) -> str:
-        lines = [line for line in self._said.splitlines() if not _COUNT.match(line)]
-        return lines[-1].removeprefix(f"{_PROGRAM}: ")[:300] if lines else ""
+        said = _ERROR.findall(self._said)
+        return str(said[-1])[:300] if said else ""
 
     # Its end
 
@@ -227,7 +227,7 @@ class Tcpdump:
         """Gather what it has left: its exit code, its words, why it has ended."""
         try:
             self._code = self._running.wait(_END_S)
-        except LabError:  # killed with the connection, or the host has ended
+        except (LabError, OSError):  # killed with the connection, or the host has ended
             self._why = self._why or "when its host ended"
         finally:
             self._running.close()

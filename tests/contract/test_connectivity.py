@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -84,45 +86,57 @@ def test_who_sleeps_is_not_asked_and_does_not_answer(lab: Lab, machines: dict[st
     assert {row.why for row in found.between("web", "box")} == {"not tried: web is paused"}
     assert found.verdict("web", "box") is None
     assert found.verdict("box", "web") is False
-    assert all(row.why.endswith("; it is paused") for row in found.between("box", "web"))
+    whys = [row.why for row in found.between("box", "web")]
+    assert all(why.endswith("; it is paused") for why in whys), whys
     assert "1 could not be tried" in found.summary
 
 
 def test_one_that_hangs_delays_only_its_own_row(lab: Lab, machines: dict[str, Machine]) -> None:
     """A machine whose shell never ends is given up at its deadline; all others have answered."""
     can, box = machines["can"], machines["box"]
-    # A ping that never ends, found before the real one.
-    box.run(["sh", "-c", "mkdir -p /usr/local/bin && printf '#!/bin/sh\\nexec sleep 600\\n' >/usr/local/bin/ping"])
-    box.run(["chmod", "755", "/usr/local/bin/ping"], check=True)
+    # A shell that never ends, found before the real one.
+    script = "mkdir -p /usr/local/bin && printf '#!/bin/busybox ash\\nexec sleep 654\\n' >/usr/local/bin/sh"
+    box.run(["sh", "-c", f"{script} && chmod 755 /usr/local/bin/sh"], check=True)
     try:
         began = time.monotonic()
         found = lab.connectivity(["box", "can", "web"], timeout_s=3)
         took = time.monotonic() - began
     finally:
-        box.run(["rm", "/usr/local/bin/ping"], check=True)
+        box.run(["rm", "/usr/local/bin/sh"], check=True)
     assert took > 7
     assert {row.reached for row in found.between("box", "can")} == {None}
     assert "did not end within 8 s" in found.between("box", "can")[0].why
     assert found.reaches("can", "web")
     assert found.reaches("can", "box")
     assert can.run(["true"]).ok
-    left = lab["alpha"].run(["pgrep", "-f", "sleep 600"])
+    left = lab["alpha"].run(["pgrep", "-f", "sleep 654"])
     assert left.stdout == ""
 
 
-def test_a_machine_without_ping_says_so(lab: Lab, machines: dict[str, Machine]) -> None:
-    """Where the image has no ping the row says so, and its ports are tried all the same."""
+def test_machines_without_the_tools_say_so(lab: Lab, machines: dict[str, Machine], tmp_path: Path) -> None:
+    """Where the image has no ping, no nc, or not even a shell, the row says so; the machine is reached all the same."""
     docker = lab["beta"].docker
-    docker.images.build("mute", "FROM small\nRUN rm /usr/bin/ping")
-    mute = docker.create("mute", image="mute", networks=["lan"])
+    for path in ("/bin/dash", "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"):
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / path[1:])
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY . /\nCMD ["/bin/dash"]\n')
+    docker.images.build("shell-less", folder=tmp_path)
+    (tmp_path / "Dockerfile").write_text('FROM shell-less\nCOPY bin/dash /bin/sh\nCMD ["/bin/sh"]\n')
+    docker.images.build("bare", folder=tmp_path)
+    made = [docker.create(name, image=name, networks=["lan"]) for name in ("bare", "shell-less")]
     try:
-        found = lab.connectivity([mute, machines["can"]], ports=[PORT], timeout_s=20)
+        found = lab.connectivity([*made, machines["can"]], ports=[PORT], timeout_s=20)
     finally:
-        mute.destroy()
-        docker.images.remove("mute")
-    assert found.between("mute", "can")[0].why == "not tried: there is no ping in mute"
-    assert found.reaches("mute", "can", PORT)
-    assert found.reaches("can", "mute")
+        for machine in made:
+            machine.destroy()
+        for image in ("bare", "shell-less"):
+            docker.images.remove(image)
+    assert found.between("bare", "can")[0].why == "not tried: there is no ping in bare"
+    assert found.between("bare", "can", PORT)[0].why == "not tried: there is no nc in bare"
+    assert "`sh` could not be run" in found.between("shell-less", "can")[0].why
+    assert found.verdict("shell-less", "can") is found.verdict("bare", "can", PORT) is None
+    assert found.reaches("can", "bare")
+    assert found.reaches("can", "shell-less")
 
 
 def test_a_machine_without_a_network_has_no_address(lab: Lab, machines: dict[str, Machine]) -> None:
