@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .machines.base import Machine
     from .networks.network import Networks
     from .widgets.table import Table
+    from .widgets.topology import Diagram
 
 _TOUCH_EVERY_S = 20.0
 _watching: ContextVar[bool] = ContextVar("labkit_watching", default=False)
@@ -211,6 +212,12 @@ class Lab:
         from .widgets.table import Table
 
         return Table(self)
+
+    def topology(self) -> Diagram:
+        """Its hosts, networks, machines and links as a live picture (widget)."""
+        from .widgets.topology import Diagram
+
+        return Diagram(self)
 
     # What it needs itself
 
