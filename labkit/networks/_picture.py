@@ -33,9 +33,14 @@ def width(text: str, size: float) -> float:
     return size * sum(_WIDTHS.get(char, 0.64 if char.isascii() else 1.05) for char in text)
 
 
+def plain(text: str) -> str:
+    """`text` with a sign for each character that XML cannot hold or nobody can see."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
 def fit(text: str, room: float, size: float) -> str:
-    """`text`, cut to `room`; what XML cannot hold is replaced."""
-    text = "".join(char if char.isprintable() else "�" for char in text)
+    """`text`, plain and cut to `room`."""
+    text = plain(text)
     if width(text, size) <= room:
         return text
     while text and width(text + "…", size) > room:
@@ -102,7 +107,7 @@ def _machine(
 ) -> dict[str, Any]:
     state = "unknown" if ended else machine.state.value
     sign, colour = SIGNS["starting" if machine.doing and not ended else state]
-    word = machine.doing if machine.doing and not ended else state
+    word = fit(machine.doing if machine.doing and not ended else state, 60, _SMALL)
     room = size[0] - 70 - 100  # for the name and the word, after the engine, the sign and the addresses
     left = room - width(word, _SMALL) - 6
     if width(machine.name, _NAME) > left and state == "running" and not machine.doing:
@@ -203,7 +208,7 @@ def svg(seen: Mapping[str, Any], places: Places) -> str:
         "svg", xmlns="http://www.w3.org/2000/svg", viewBox=" ".join(map(_number, (box.left, box.top, across, down))),
         width=_number(across), height=_number(down), role="img",
     )  # fmt: skip
-    root.set("aria-label", f"topology of {seen['title']}")
+    root.set("aria-label", plain(f"topology of {seen['title']}"))
     root.set("font-family", "system-ui, 'DejaVu Sans', sans-serif")
     _rect(root, box, "back", fill=PAPER)
     for host, ground in zip(seen["hosts"], regions(seen, places), strict=True):
@@ -229,7 +234,7 @@ def _number(value: float) -> str:
 
 def _group(root: Element, title: str) -> Element:
     group = SubElement(root, "g")
-    SubElement(group, "title").text = fit(title, 4000, 1)
+    SubElement(group, "title").text = plain(title)
     return group
 
 
@@ -246,7 +251,7 @@ def _text(parent: Element, text: str, x: float, y: float, size: float, kind: str
     )
     for name, value in looks.items():
         made.set(name.replace("_", "-"), value)
-    made.text = text
+    made.text = plain(text)
     return made
 
 
@@ -317,7 +322,7 @@ def bundle(topology: Topology, places: Places | None = None, note: str = "") -> 
     if not note and not _layout.has_graphviz() and topology.machines:
         note = NO_GRAPHVIZ
     image = svg(seen, places)
-    html = render("topology", title=topology.lab, image=image, note=note, colours=COLOURS)
+    html = render("topology", title=plain(topology.lab), image=image, note=note, colours=COLOURS)
     return {"text/plain": str(topology), "image/svg+xml": image, "text/html": html}
 
 

@@ -409,7 +409,7 @@ ${d.join(`
 .lk-terminal { border: 1px solid var(--lk-line); border-radius: 6px; overflow: hidden; background: var(--lk-back); }
 .lk-terminal-head { display: flex; gap: 10px; padding: 2px 10px; font-size: 12px; color: var(--lk-dim); background: var(--lk-soft); }
 .lk-terminal-body { padding: 4px 0 4px 6px; background: #101418; resize: vertical; overflow: hidden; min-height: 4em; }
-.lk-topo { display: block; width: 100%; max-height: 62em; min-height: 6em; cursor: grab; touch-action: pan-y; user-select: none; overflow: hidden; }
+.lk-topo { display: block; width: 100%; max-height: 80em; min-height: 6em; cursor: grab; touch-action: pan-y; user-select: none; overflow: hidden; }
 .lk-topo[data-held] { cursor: grabbing; }
 .lk-topo text { font-family: var(--jp-ui-font-family, system-ui, sans-serif); pointer-events: none; }
 .lk-t-region { fill: var(--lk-soft); stroke: var(--jp-border-color1, #c0c0c0); }
@@ -434,7 +434,7 @@ ${d.join(`
 .lk-t-down { stroke: var(--lk-dim); }
 .lk-t-faint { opacity: 0.25; }
 .lk-t-wide { fill: none; stroke: transparent; stroke-width: 9; }
-.lk-topo-card { height: 0; text-align: right; max-width: 64em; position: relative; z-index: 1; }
+.lk-topo-card { color: var(--lk-dim); margin: 8px 0 -8px; }
 .lk-sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (forced-colors: active) { .lk-bar > div { background: Highlight; } }
 `;function rc(e,t){let i=e.getRootNode(),s=i instanceof ShadowRoot?i:document.head;if(!s.querySelector("style[data-labkit]")){let r=document.createElement("style");r.dataset.labkit="",r.textContent=`${t.palette}

@@ -6,7 +6,7 @@ import { child } from "./card.js";
 import { html, live, LOST, nothing } from "./common.js";
 
 const [ROW, FIRST, PORT, PAD, HEADER, MARGIN] = [15, 12, 7, 12, 28, 8];
-const EMPTY = { width: 280, height: 26 };
+const EMPTY = { width: 290, height: 26 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const boxAt = ([x, y], { width, height }) => ({ left: x - width / 2, top: y - height / 2, right: x + width / 2, bottom: y + height / 2 });
@@ -227,7 +227,8 @@ export function topology({ model, el, looks }) {
         ${repeat(seen.machines, (machine) => machine.id, (machine) => drawMachine(machine, seen, places))}</svg>
       ${model.get("note") ? html`<div class="lk-dim">${model.get("note")}</div>` : nothing}
       ${ended || lost ? html`<div class="lk-dim" role="status">${ended || LOST}</div>` : nothing}
-      ${model.get("card") ? html`<div class="lk-topo-card"><button class="lk-plain" aria-label="close the card" title="close the card" @click=${() => open("")}>✕</button></div>` : nothing}
+      ${model.get("card") ? html`<div class="lk-topo-card">${nodes.get(model.get("selected"))?.name ?? ""}
+        <button class="lk-plain" aria-label="close the card" title="close the card" @click=${() => open("")}>✕</button></div>` : nothing}
       <div class="lk-slot"></div>`;
   }
 
