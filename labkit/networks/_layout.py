@@ -7,6 +7,7 @@ there stays, and newcomers go to a free place of their host. The browser draws t
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -125,7 +126,9 @@ def _fresh(topology: Topology) -> dict[str, tuple[int, int]]:
         told = subprocess.run(
             _PROGRAM, input=source, capture_output=True, text=True, timeout=_DEADLINE_S, check=True, env=environment
         ).stdout
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        if has_graphviz():
+            logging.getLogger("labkit").warning("%s did not lay out the topology: %s", _PROGRAM[0], error)
         return {}
     ids = {name: key for key, name in names.items()}
     found = {}
@@ -227,6 +230,8 @@ class _Places:
         self._put_networks()
         for host in self._topology.hosts:
             self._fill(host)
+        self._size = sizes(self._topology, self._places)
+        self._put_networks()  # with the bars that they need now
         for host in self._topology.hosts:  # where its region stays should it become empty
             box = self._region(host)
             self._places[host.id] = (round((box.left + box.right) / 2), round(box.top) + HEADER + EMPTY_HEIGHT // 2)
@@ -273,9 +278,15 @@ class _Places:
         if not new:
             return
         before = self._region(host)
-        for key in new:
+        for key in sorted(new, key=self._height_of_networks):
             self._places[key] = self._own_place(key, host) if key.startswith("network/") else self._slot(key, host)
         self._make_room(host, before)
+
+    def _height_of_networks(self, machine: str) -> float:
+        """How far down the networks of a machine are, on average; those of several go in this order."""
+        mine = [link.network for link in self._topology.links if link.machine == machine]
+        there = [self._places[key][1] for key in mine if key in self._places]
+        return sum(there) / len(there) if there else float("inf")
 
     def _slot(self, key: str, host: HostNode) -> tuple[int, int]:
         """The first gap between the machines of a host, or the place below them."""

@@ -96,10 +96,12 @@ def _network(network: NetworkNode, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _colour(network: NetworkNode) -> int:
-    """Which of the networks' colours it has: the next for the next bridge of the lab."""
+    """Which of the networks' colours it has: the next for the next bridge of the lab, the last two for Docker's own."""
+    if network.host:
+        return _NETS - 1 - crc32(network.id.encode()) % 2
     digits = network.bridge.removeprefix("lab")
-    number = int(digits) - 1 if digits.isdecimal() and digits.isascii() else crc32(network.id.encode())
-    return number % _NETS
+    known = digits.isdecimal() and digits.isascii()
+    return (int(digits) - 1 if known else crc32(network.id.encode())) % _NETS
 
 
 def _machine(
@@ -116,7 +118,7 @@ def _machine(
     where = "; ".join(_where(topology, machine)) or "on no network"
     return {
         "id": machine.id, "name": fit(machine.name, left, _NAME), "sign": sign, "colour": colour, "word": word,
-        "state": state, "engine": [fit(label, 42, 10), ground, ink], "rows": rows, "width": size[0], "height": size[1],
+        "state": state, "engine": [fit(label, 42, 9.5), ground, ink], "rows": rows, "width": size[0], "height": size[1],
         "title": f"{machine.name}, {label} machine on {machine.host}, {machine.doing or state}; {where}",
     }  # fmt: skip
 
@@ -301,7 +303,7 @@ def _draw_machine(group: Element, machine: Mapping[str, Any], box: Box, *, on_le
     y = box.top + MACHINE_HEIGHT / 2
     label, ground, ink = machine["engine"]
     _rect(group, Box(left, y - 7.5, left + 42, y + 7.5), "chip", 3, fill=ground)
-    _text(group, label, left + 21, y + 3.5, 10, "chip", ink, text_anchor="middle", font_weight="600")
+    _text(group, label, left + 21, y + 3.5, 9.5, "chip", ink, text_anchor="middle", font_weight="600")
     colour = COLOURS[machine["colour"]][0]
     _text(group, machine["sign"], left + 54, y + 4, 10, machine["colour"], colour, text_anchor="middle")
     _text(group, machine["name"], left + 66, y + 4, _NAME, "ink", INK)
@@ -317,7 +319,7 @@ def _draw_machine(group: Element, machine: Mapping[str, Any], box: Box, *, on_le
 
 def bundle(topology: Topology, places: Places | None = None, note: str = "") -> dict[str, Any]:
     """The picture as SVG and as HTML that follows the notebook's colours, and in words."""
-    places = _layout.lay_out(topology, places or topology.places)
+    places = _layout.lay_out(topology, places)
     seen = view(topology, places)
     if not note and not _layout.has_graphviz() and topology.machines:
         note = NO_GRAPHVIZ

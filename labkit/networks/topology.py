@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._html import ENGINES, SIGNS
@@ -135,7 +135,6 @@ class Topology:
     networks: tuple[NetworkNode, ...] = ()
     machines: tuple[MachineNode, ...] = ()
     links: tuple[Link, ...] = ()
-    places: Places | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, lab: Lab) -> Topology:
@@ -191,7 +190,8 @@ class Topology:
         from ._layout import lay_out
         from ._picture import svg, view
 
-        return svg(view(self), lay_out(self, self.places))
+        places = lay_out(self)
+        return svg(view(self, places), places)
 
     def __str__(self) -> str:
         counts = [(len(self.hosts), "host"), (len(self.networks), "network"), (len(self.machines), "machine")]

@@ -101,6 +101,22 @@ def test_it_follows_machines_and_networks(lab: Lab, diagram: Diagram) -> None:
     until(lambda: [network["id"] for network in diagram.seen["networks"]] == ["network/lan"])
 
 
+def test_networks_of_docker_are_those_of_their_host(lab: Lab, diagram: Diagram) -> None:
+    """A network that Docker has for itself is drawn in its host's region, as long as a container is on it."""
+    docker = lab["beta"].docker
+    own = docker.networks.create("own")
+    box = docker.create("box", networks=["lan", "own"])
+    try:
+        until(lambda: ("machine/beta/box", "network/beta/own") in links(diagram))
+        [node] = [each for each in diagram.topology.networks if each.host]
+        assert (node.name, node.host, node.cidr) == ("own", "beta", own.cidr)
+        assert "network/beta/own" in next(host["inside"] for host in diagram.seen["hosts"] if host["id"] == "host/beta")
+        box.destroy()
+        until(lambda: "network/beta/own" not in diagram.places)
+    finally:
+        docker.networks.remove("own")
+
+
 def test_what_is_dragged_stays(lab: Lab, diagram: Diagram) -> None:
     """A place given by hand is kept when others come and go; nonsense moves nothing; `arrange` takes it back."""
     lab["alpha"].lxc.create("web", networks=["lan"])

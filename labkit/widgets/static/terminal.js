@@ -414,11 +414,11 @@ ${d.join(`
 .lk-topo text { font-family: var(--jp-ui-font-family, system-ui, sans-serif); pointer-events: none; }
 .lk-t-region { fill: var(--lk-soft); stroke: var(--jp-border-color1, #c0c0c0); }
 .lk-t-card { fill: var(--lk-back); stroke: var(--jp-border-color1, #c0c0c0); }
-.lk-t-grip { cursor: move; }
-.lk-t-machine { cursor: pointer; }
+.lk-t-grip { cursor: move; touch-action: none; }
+.lk-t-machine { cursor: pointer; touch-action: none; }
 .lk-t-machine:hover .lk-t-card { stroke: var(--lk-dim); }
-.lk .lk-t-machine:focus-visible { outline: none; }
-.lk-t-machine:focus-visible .lk-t-card, .lk-t-card.lk-t-chosen { stroke: var(--lk-focus); stroke-width: 2.5; }
+.lk .lk-t-machine:focus { outline: none; }
+.lk-t-machine:focus-visible .lk-t-card, .lk-t-machine .lk-t-card.lk-t-chosen { stroke: var(--lk-focus); stroke-width: 2.5; }
 .lk-t-ink { fill: var(--lk-text); }
 .lk-t-running { fill: var(--lk-running); }
 .lk-t-paused { fill: var(--lk-paused); }

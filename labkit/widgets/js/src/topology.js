@@ -156,7 +156,7 @@ export function topology({ model, el, looks }) {
 
   // The drawing
 
-  const isHot = (link) => !hot || link.machine === hot || link.network === hot;
+  const touches = (link) => link.machine === hot || link.network === hot;
   const over = (id) => { hot = held ? hot : id; redraw(); };
 
   function drawHost(host, nodes, places) {
@@ -167,10 +167,10 @@ export function topology({ model, el, looks }) {
       <text class="lk-t-ink" x=${left + 12} y=${top + 19} font-size="13" font-weight="600">${host.name}<tspan class="lk-t-${host.ended ? "failed" : "dim"}" dx="10" font-size="10.5" font-weight="400">${host.ended ? `${looks.signs.failed[0]} ` : ""}${host.words}</tspan></text></g>`;
   }
 
-  function drawLink(path) {
+  function drawLink(path, someHot) {
     const { link } = path;
-    return svg`<g class=${isHot(link) ? "" : "lk-t-faint"} data-link="${link.machine} ${link.network}" data-up=${String(link.up)}><title>${link.title}</title>
-      <path class=${link.up ? `lk-t-net${link.colour}` : "lk-t-down"} d=${curve(path)} fill="none" stroke-width=${hot && isHot(link) ? 2.6 : 1.4}
+    return svg`<g class=${someHot && !touches(link) ? "lk-t-faint" : ""} data-link="${link.machine} ${link.network}" data-up=${String(link.up)}><title>${link.title}</title>
+      <path class=${link.up ? `lk-t-net${link.colour}` : "lk-t-down"} d=${curve(path)} fill="none" stroke-width=${touches(link) ? 2.6 : 1.4}
         stroke-dasharray=${link.up ? nothing : "4 4"}></path><path class="lk-t-wide" d=${curve(path)}></path></g>`;
   }
 
@@ -197,7 +197,7 @@ export function topology({ model, el, looks }) {
       @click=${(event) => event.detail === 0 && open(machine.id)}><title>${machine.title}</title>
       <rect class="lk-t-card ${chosen ? "lk-t-chosen" : ""}" x=${box.left} y=${box.top} width=${machine.width} height=${machine.height} rx="4"></rect>
       <rect x=${left} y=${y - 7.5} width="42" height="15" rx="3" fill=${ground}></rect>
-      <text x=${left + 21} y=${y + 3.5} font-size="10" font-weight="600" text-anchor="middle" fill=${ink}>${label}</text>
+      <text x=${left + 21} y=${y + 3.5} font-size="9.5" font-weight="600" text-anchor="middle" fill=${ink}>${label}</text>
       <text class="lk-t-${machine.colour}" x=${left + 54} y=${y + 4} font-size="10" text-anchor="middle" aria-hidden="true">${machine.sign}</text>
       <text class="lk-t-ink" x=${left + 66} y=${y + 4} font-size="12">${machine.name}</text>
       <text class="lk-t-${machine.colour}" x=${box.right - (onLeft ? 100 : 6)} y=${y + 4} font-size="10.5" text-anchor="end">${machine.word}</text>
@@ -212,6 +212,7 @@ export function topology({ model, el, looks }) {
     if (!held) fitted = whole(seen, nodes, places);
     const [, , width, height] = fitted;
     const ended = model.get("ended");
+    const someHot = seen.links.some(touches);
     return html`<div class="lk-head"><span class="lk-name">${model.get("title")}</span><span class="lk-dim">topology</span>
         <span class="lk-right" role="toolbar" aria-label="view of the picture">
           <button aria-label="nearer" title="nearer (Ctrl and the wheel, too)" @click=${() => zoom(1 / 1.25)}>+</button>
@@ -222,7 +223,7 @@ export function topology({ model, el, looks }) {
         style="aspect-ratio: ${width} / ${height}; max-width: ${Math.round(1.2 * width)}px" ?data-held=${!!held?.moved}
         @pointerdown=${(event) => press(event, [], "")} @pointermove=${drag} @pointerup=${release} @pointercancel=${cancel} @wheel=${wheel}>
         ${repeat(seen.hosts, (host) => host.id, (host) => drawHost(host, nodes, places))}
-        ${repeat(pathsOf(seen, nodes, places), ({ link }) => `${link.machine} ${link.network}`, drawLink)}
+        ${repeat(pathsOf(seen, nodes, places), ({ link }) => `${link.machine} ${link.network}`, (path) => drawLink(path, someHot))}
         ${repeat(seen.networks, (network) => network.id, (network) => drawNetwork(network, places))}
         ${repeat(seen.machines, (machine) => machine.id, (machine) => drawMachine(machine, seen, places))}</svg>
       ${model.get("note") ? html`<div class="lk-dim">${model.get("note")}</div>` : nothing}
