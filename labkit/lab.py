@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .networks.connectivity import Connectivity
     from .networks.network import Networks
     from .widgets.table import Table
+    from .widgets.topology import Diagram
 
 _TOUCH_EVERY_S = 20.0
 _watching: ContextVar[bool] = ContextVar("labkit_watching", default=False)
@@ -247,6 +248,12 @@ class Lab:
         from .networks.connectivity import measure
 
         return measure(self, machines, ports, names=names, timeout_s=timeout_s)
+
+    def topology(self) -> Diagram:
+        """Its hosts, networks, machines and links as a live picture (widget)."""
+        from .widgets.topology import Diagram
+
+        return Diagram(self)
 
     # What it needs itself
 
