@@ -225,7 +225,8 @@ def build(lab: Lab, machines: Mapping[str, Sequence[Machine]], known: Sequence[N
 
 def link_is_up(machine: Machine, interface: NetworkInterface) -> bool:
     """Whether the link of `machine` that `interface` describes carries traffic."""
-    return bool(getattr(interface, "up", True))
+    link = machine.links.get(interface.network)
+    return link is None or link.up
 
 
 def _node(machine: Machine) -> MachineNode:

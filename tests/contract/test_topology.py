@@ -101,6 +101,15 @@ def test_it_follows_machines_and_networks(lab: Lab, diagram: Diagram) -> None:
     until(lambda: [network["id"] for network in diagram.seen["networks"]] == ["network/lan"])
 
 
+def test_a_link_that_is_down_shows(lab: Lab, diagram: Diagram) -> None:
+    """A cable that is pulled out, and plugged in again, is seen as such."""
+    web = lab["alpha"].lxc.create("web", networks=["lan"])
+    for up in (False, True):
+        web.link("lan", up=up)
+        until(lambda up=up: [link["up"] for link in diagram.seen["links"]] == [up])  # type: ignore[misc]
+        assert [link.up for link in Topology.of(lab).links] == [up]
+
+
 def test_networks_of_docker_are_those_of_their_host(lab: Lab, diagram: Diagram) -> None:
     """A network that Docker has for itself is drawn in its host's region, as long as a container is on it."""
     docker = lab["beta"].docker

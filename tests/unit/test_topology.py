@@ -291,6 +291,7 @@ def test_links_to_networks_that_are_gone_and_machines_that_are_gone_are_left_out
         is_gone=False,
         spec=SimpleNamespace(interfaces=cards),
         recipe=SimpleNamespace(networks=("own",)),
+        links={},
         **common,
     )
     gone = SimpleNamespace(name="gone", is_gone=True, spec=SimpleNamespace(interfaces=cards), **common)
