@@ -50,6 +50,7 @@ def links(diagram: Diagram) -> set[tuple[str, str]]:
     return {(link["machine"], link["network"]) for link in diagram.seen["links"]}
 
 
+@pytest.mark.core
 def test_what_it_says_is_so(lab: Lab) -> None:
     """Hosts, networks, machines and links are those of the lab; the address on a link is the machine's own."""
     lab.networks.create("lan2", mode="isolated")
@@ -77,6 +78,7 @@ def test_what_it_says_is_so(lab: Lab) -> None:
         lab.networks.remove("lan2")
 
 
+@pytest.mark.core
 def test_it_follows_machines_and_networks(lab: Lab, diagram: Diagram) -> None:
     """What another process makes, stops and removes shows in the widget, and nobody who is there moves."""
     other = Lab.attach(lab.name)
