@@ -218,7 +218,7 @@ def test_names_are_text_in_mermaid() -> None:
     assert text.splitlines()[0] == "flowchart LR"
     for line in text.splitlines():
         assert line.count('"') in (0, 2), line
-        for word in ("<b>", "<script", "`", "%%", "\x1b"):
+        for word in ("<b>", "<script", "`", "%%", "\x1b", "#27;", "#0;"):
             assert word not in line
     assert text.count("subgraph ") == 2
     assert text.count("\n  end\n") == 2
