@@ -8,6 +8,7 @@ answers leave by the way that questions came.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class DockerNetworks:
     def __init__(self, docker: DockerEngine) -> None:
         self._docker = docker
         self._host = docker.host
+        self._lock = threading.Lock()
 
     def create(self, name: str, *, internal: bool = False) -> DockerNetwork:
         """Make a network for containers of this host.
@@ -112,6 +114,10 @@ class DockerNetworks:
     def ensure_lab_network(self, network: Network) -> None:
         """Have Docker know the lab's `network` by the bridge that it has on this host."""
         network.ensure_on(self._host)
+        with self._lock:  # of two at the same moment Docker refuses one, for its range overlaps the other's
+            self._ensure_known(network)
+
+    def _ensure_known(self, network: Network) -> None:
         name = name_in_docker(network)
         api = self._docker.api()
         known = [one for one in api.networks(names=[name]) if one["Name"] == name]
