@@ -27,6 +27,11 @@ class _Cell:
     signs: tuple[tuple[str, str], ...]
     title: str
 
+    @property
+    def fails(self) -> bool:
+        """Whether the ping did not get there."""
+        return self.signs[0] == _SIGNS[False][:2]
+
 
 @dataclass(frozen=True, slots=True)
 class _MatrixRow:

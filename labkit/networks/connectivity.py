@@ -22,25 +22,20 @@ if TYPE_CHECKING:
 _AT_ONCE = 64
 _LOOK_S = 0.1
 _ASLEEP = (State.PAUSED, State.STOPPED, State.FAILED)
-# $1: seconds; $2: ports with blanks between; then what is to be reached, addresses and names.
-# One line for each: kind, target, port, exit code, what was said. Both kinds of `nc` are known:
-# one has -z, busybox's runs a program once it is connected.
+# $1: seconds for each; $2: for all; $3: ports with blanks between; then addresses and names.
+# First all at once, with one process each, for an emulated processor takes long to make many. What does
+# not get there in half of its time is tried once more, as packets do get lost, and then what is said of
+# it is kept. At the end of its time it tells what it knows by then. One line for each: kind, target,
+# port, exit code, words; and the lines of pings that came back. Both kinds of `nc` are known: one has -z,
+# busybox's runs a program once it is connected.
 _SCRIPT = r"""
-limit=$1 ports=$2
-shift 2
+first=$((($1 + 1) / 2)) second=$(($1 / 2 + ($1 == 1))) all=$2 ports=$3 jobs='' pids='' seconds=''
+shift 3
 set -f
-tell() {
-    what="$1 $2 $3"
-    shift 3
-    said=$("$@" 2>&1 </dev/null)
-    code=$?
-    set -- $said
-    printf '%s\n' "$what $code $*"
-}
 has() { command -v "$1" >/dev/null 2>&1; }
 ping=yes connect='' bound=''
 has ping || { ping='' && echo 'lacks ping'; }
-has timeout && bound="timeout $limit"
+has timeout && bound=timeout
 if [ -z "$ports" ]; then
     :
 elif has nc; then
@@ -51,24 +46,66 @@ else
     echo 'lacks nc'
 fi
 try() {
+    case $1 in
+    icmp) exec ping -c 1 -W "$4" "$2" ;;
+    dns) exec ${bound:+timeout "$4"} ping -c 1 -W "$4" "$2" ;;
+    esac
     case $connect in
-    zero) tell tcp "$1" "$2" nc -v -z -w "$limit" "$1" "$2" ;;
-    exec) tell tcp "$1" "$2" nc -w "$limit" "$1" "$2" -e true ;;
-    bash) tell tcp "$1" "$2" $bound bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" ;;
+    zero) exec nc -v -z -w "$4" "$2" "$3" ;;
+    exec) exec nc -w "$4" "$2" "$3" -e true ;;
+    bash) exec timeout "$4" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3" ;;
     esac
 }
+begin() {
+    try "$@" "$first" </dev/null 2>/dev/null &
+    jobs="$jobs $1,$2,$3,$!" pids="$pids $!"
+}
+again() {
+    said=$(try "$@" "$second" 2>&1 </dev/null)
+    code=$?
+    what="$1 $2 $3 $code"
+    set -- $said
+    printf '%s\n' "$what $*"
+}
+finish() {
+    kill "$watch" $pids
+    exit
+} 2>/dev/null
+trap finish TERM
+{
+    sleep "$all" &
+    trap 'kill $!; exit' TERM
+    wait $! && kill $$
+} </dev/null >/dev/null 2>&1 &
+watch=$!
 for target; do
     case $target in
-    *[!0-9.]*) [ -z "$ping" ] || tell dns "$target" 0 $bound ping -c 1 -W "$limit" "$target" & ;;
-    *)
-        [ -z "$ping" ] || tell icmp "$target" 0 ping -c 1 -W "$limit" "$target" &
-        for port in $ports; do try "$target" "$port" & done
-        ;;
+    *[!0-9.]*) [ -z "$ping" ] || begin dns "$target" 0 ;;
+    *) [ -z "$ping" ] || begin icmp "$target" 0 ;;
     esac
 done
-wait
+[ -n "$connect" ] || set --
+for target; do
+    case $target in
+    *[!0-9.]*) ;;
+    *) for port in $ports; do begin tcp "$target" "$port"; done ;;
+    esac
+done
+for job in $jobs; do
+    IFS=,
+    set -- $job
+    unset IFS
+    if wait "$4"; then
+        printf '%s\n' "$1 $2 $3 0"
+    else
+        again "$1" "$2" "$3" &
+        seconds="$seconds $!" pids="$pids $!"
+    fi
+done
+[ -z "$seconds" ] || wait $seconds
+finish
 """
-_RTT = re.compile(r"time[=<]([\d.]+) ?ms")
+_RTT = re.compile(r"bytes from ([\d.]+): .*time[=<]([\d.]+) ?ms")
 _SAID = (
     ("refused", "connection refused"), ("timed out", ""), ("network is unreachable", "there is no route to it"),
     ("network unreachable", "there is no route to it"), ("host unreachable", "nobody is at that address"),
@@ -317,6 +354,11 @@ class _Question:
     limit_s: int
     given_s: float
 
+    @property
+    def script_s(self) -> int:
+        """The seconds that the script has, so that it can still tell what it knows."""
+        return max(1, math.ceil(0.8 * self.given_s))
+
     def ask(self) -> list[Reach]:
         """Have the machine try to reach all targets."""
         state = self.source.state
@@ -326,7 +368,16 @@ class _Question:
         words += [target.name for target in self.targets if self.names]
         if not words:
             return list(self._read(""))
-        argv = ["sh", "-c", _SCRIPT, "labkit", str(self.limit_s), " ".join(map(str, self.ports)), *words]
+        argv = [
+            "sh",
+            "-c",
+            _SCRIPT,
+            "labkit",
+            str(self.limit_s),
+            str(self.script_s),
+            " ".join(map(str, self.ports)),
+            *words,
+        ]
         try:
             done = self.source.run(argv, timeout_s=self.given_s)
         except LabError as error:
@@ -352,6 +403,7 @@ class _Question:
         """The rows from what the script has said."""
         lacks: dict[str, str] = {}
         lines: dict[tuple[str, ...], tuple[str, str]] = {}
+        times = {found[1]: float(found[2]) for found in _RTT.finditer(told)}
         for line in told.splitlines():
             words = line.split(" ", 4)
             if words[0] == "lacks":
@@ -366,14 +418,15 @@ class _Question:
             elif protocol in lacks:
                 yield Reach(*key, None, why=f"not tried: there is no {lacks[protocol]} in {self.source.name}")
             elif (answer := lines.get((protocol, address, str(port or 0)))) is None:
-                yield Reach(*key, None, why="not tried: the answer is missing")
+                yield Reach(*key, None, why=f"not tried: {self.source.name} did not get to it in {self.script_s} s")
             else:
-                yield self._row(key, *answer, asleep.get(target, ""))
+                yield self._row(key, *answer, asleep.get(target, ""), times.get(address))
 
-    def _row(self, key: tuple[str, str, str, str, int | None], code: str, said: str, asleep: str) -> Reach:
-        rtt = float(found[1]) if (found := _RTT.search(said)) else None
+    def _row(
+        self, key: tuple[str, str, str, str, int | None], code: str, said: str, asleep: str, rtt_ms: float | None
+    ) -> Reach:  # fmt: skip
         if code == "0":
-            return Reach(*key, True, rtt)
+            return Reach(*key, True, rtt_ms if key[3] == "icmp" else None)
         low = said.lower()
         if "permi" in low and "transmitted" not in low:
             return Reach(*key, None, why=f"not tried: {said[:100]}")

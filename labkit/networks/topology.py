@@ -225,8 +225,7 @@ def build(lab: Lab, machines: Mapping[str, Sequence[Machine]], known: Sequence[N
 
 def link_is_up(machine: Machine, interface: NetworkInterface) -> bool:
     """Whether the link of `machine` that `interface` describes carries traffic."""
-    link = machine.links.get(interface.network)
-    return link is None or link.up
+    return machine.links[interface.network].up
 
 
 def _node(machine: Machine) -> MachineNode:
@@ -294,8 +293,13 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 def _quoted(*lines: str) -> str:
     """A label of Mermaid: whatever could mean something to it or to HTML is a character's number."""
-    plain = ("".join(char if char in _PLAIN else f"#{ord(char)};" for char in line) for line in lines if line)
-    return '"' + "<br/>".join(plain) + '"'
+    return '"' + "<br/>".join("".join(map(_plain, line)) for line in lines if line) + '"'
+
+
+def _plain(char: str) -> str:
+    if char in _PLAIN:
+        return char
+    return f"#{ord(char) if char.isprintable() else ord('�')};"
 
 
 def _box(machine: MachineNode) -> str:

@@ -143,6 +143,10 @@ def test_fifty_machines_can_be_read(page: Page, open_notebook: Opener) -> None:
     """Of a made-up lab of fifty machines no text overlaps another, in light and dark, wide and narrow."""
     open_notebook(MADE_UP)
     expect(page.locator(".lk-topo [data-machine]")).to_have_count(50)
+    heights = page.locator('.lk-topo [data-machine*="/alpha/"]').evaluate_all(
+        "(nodes) => nodes.map((node) => node.getBoundingClientRect().y)"
+    )
+    assert heights == sorted(heights)  # so goes Tab
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
         page.wait_for_function(

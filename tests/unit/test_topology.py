@@ -218,7 +218,7 @@ def test_names_are_text_in_mermaid() -> None:
     assert text.splitlines()[0] == "flowchart LR"
     for line in text.splitlines():
         assert line.count('"') in (0, 2), line
-        for word in ("<b>", "<script", "`", "%%", "\x1b"):
+        for word in ("<b>", "<script", "`", "%%", "\x1b", "#27;", "#0;"):
             assert word not in line
     assert text.count("subgraph ") == 2
     assert text.count("\n  end\n") == 2
@@ -285,13 +285,13 @@ def test_links_to_networks_that_are_gone_and_machines_that_are_gone_are_left_out
         NetworkInterface("lan", "52:54:00:00:00:01", "198.19.1.2"),
         NetworkInterface("old", "52:54:00:00:00:02", "198.19.2.2"),
     )
-    common = {"host": host, "engine": "docker", "state": State.RUNNING, "activity": None}
+    links = {card.network: SimpleNamespace(up=True) for card in cards}
+    common = {"host": host, "engine": "docker", "state": State.RUNNING, "activity": None, "links": links}
     web = SimpleNamespace(
         name="web",
         is_gone=False,
         spec=SimpleNamespace(interfaces=cards),
         recipe=SimpleNamespace(networks=("own",)),
-        links={},
         **common,
     )
     gone = SimpleNamespace(name="gone", is_gone=True, spec=SimpleNamespace(interfaces=cards), **common)
