@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .networks.connectivity import Connectivity
     from .networks.network import Networks
     from .widgets.table import Table
+    from .widgets.topology import Diagram
 
 _TOUCH_EVERY_S = 20.0
 _watching: ContextVar[bool] = ContextVar("labkit_watching", default=False)
@@ -77,9 +78,7 @@ class Lab:
         lab = cls.__new__(cls)
         lab._prepare(name, hosts or (), lease)
         with _opening():
-            if _launch.is_alive(name):
-                lab._attach(hosts or ())
-            else:
+            if not lab._found(hosts or ()):
                 lab._start(hosts or ("alpha",), lease, tethered=False)
         return lab
 
@@ -139,6 +138,18 @@ class Lab:
         self._has_cgroups = bool(info.get("cgroups"))  # older labs do not tell
         hosts: dict[str, Any] = info["hosts"]
         return hosts
+
+    def _found(self, hosts: Sequence[str]) -> bool:
+        """Attach to the lab if there is one; one that is just dying may still have accepted a connection."""
+        if _launch.is_alive(self.name):
+            try:
+                self._attach(hosts)
+            except LabGone:
+                if _launch.is_alive(self.name):
+                    raise
+                return False
+            return True
+        return False
 
     def _attach(self, hosts: Sequence[str]) -> None:
         self.refresh()
@@ -226,6 +237,12 @@ class Lab:
         from .networks.connectivity import measure
 
         return measure(self, machines, ports, names=names, timeout_s=timeout_s)
+
+    def topology(self) -> Diagram:
+        """Its hosts, networks, machines and links as a live picture (widget)."""
+        from .widgets.topology import Diagram
+
+        return Diagram(self)
 
     # What it needs itself
 

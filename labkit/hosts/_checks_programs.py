@@ -159,12 +159,17 @@ _EXTRAS = {
         "LXC machines can be made.",
         "LXC machines are not available. `./lab packages` installs it and starts none of its services.",
     ),
+    "Graphviz": (
+        "dot",
+        "The picture of a lab has few crossing lines.",
+        "The picture of a lab has more crossing lines.",
+    ),
     "Vagrant": ("vagrant", "Hosts can be made by Vagrant.", "Vagrant hosts are not available."),
 }
 
 
 def extras() -> list[Finding]:
-    """Engines and host providers that are not needed."""
+    """Engines, host providers and tools that are not needed."""
     findings = []
     for name, (program, meaning, lost) in _EXTRAS.items():
         if path := find_program(program):
