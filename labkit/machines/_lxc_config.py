@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._values import format_size
 from ..errors import InvalidValue
-from .base import MachineSpec, NetworkInterface
+from .spec import MachineSpec, NetworkInterface
 
 if TYPE_CHECKING:
     from ..networks.network import Networks

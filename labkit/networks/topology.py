@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._html import ENGINES, SIGNS
 from ..errors import LabError
-from ..machines.base import State
+from ..machines.spec import State
 from .link import Link as Condition
 
 if TYPE_CHECKING:

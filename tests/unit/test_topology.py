@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import ImageFont
 
-from labkit.machines.base import NetworkInterface, State
+from labkit.machines.spec import NetworkInterface, State
 from labkit.networks import _layout, _picture
 from labkit.networks.link import Link as Condition
 from labkit.networks.topology import HostNode, Link, MachineNode, NetworkNode, Topology, build
