@@ -233,6 +233,7 @@ def seccomp(refused: Sequence[str]) -> str:
 def _cards(spec: LxcSpec, networks: Networks) -> Iterator[tuple[str, object]]:
     if not spec.interfaces:
         yield "lxc.net.0.type", "empty"
+        return
     way_on = networks.way_on(spec.interfaces)
     for number, card in enumerate(spec.interfaces):
         network = networks[card.network]
