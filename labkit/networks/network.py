@@ -71,6 +71,12 @@ class Network:
         return self.gateway if self.dns else ""
 
     @property
+    def served(self) -> str:
+        """What its home host serves, in words: ``DHCP and DNS``, one of them, or ``nothing``."""
+        words = [word for word, is_served in (("DHCP", self.dhcp), ("DNS", self.dns)) if is_served]
+        return " and ".join(words) or "nothing"
+
+    @property
     def prefix_length(self) -> int:
         """The length of the network part of an address, in bits."""
         return ipaddress.ip_network(self.cidr).prefixlen
