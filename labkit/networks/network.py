@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._changes import What
 from ..errors import Busy, InvalidValue, LabError
-from ..machines.base import NetworkInterface
+from ..machines.spec import NetworkInterface
 from . import _segments
 from ._record import Lease, Record, Records
 
@@ -69,6 +69,12 @@ class Network:
     def name_server(self) -> str:
         """The address that answers DNS questions; "" if there is none."""
         return self.gateway if self.dns else ""
+
+    @property
+    def served(self) -> str:
+        """What its home host serves, in words: ``DHCP and DNS``, one of them, or ``nothing``."""
+        words = [word for word, is_served in (("DHCP", self.dhcp), ("DNS", self.dns)) if is_served]
+        return " and ".join(words) or "nothing"
 
     @property
     def prefix_length(self) -> int:

@@ -12,8 +12,10 @@ import pytest
 
 from labkit._html_connectivity import bundle, groups, matrix
 from labkit.errors import InvalidState, InvalidValue, NotFound
-from labkit.machines.base import Machine, State
-from labkit.networks.connectivity import _SCRIPT, Connectivity, Reach, _check_limit, _check_ports, _Question
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
+from labkit.networks._reach import _SCRIPT, Question, Reach
+from labkit.networks.connectivity import Connectivity, _check_limit, _check_ports
 
 PING = "PING 198.19.1.3 (198.19.1.3): 56 data bytes\n64 bytes from 198.19.1.3: seq=0 ttl=64 time=0.512 ms\n\n---"
 LOST = "PING 1.2.3.4 (1.2.3.4): 56 data bytes --- 1 packets transmitted, 0 packets received, 100% packet loss"
@@ -33,7 +35,7 @@ def machine(name: str, *addresses: str, state: State = State.RUNNING, says: Any 
 
 
 def ask(source: Any, *targets: Any, ports: tuple[int, ...] = (), names: bool = False) -> list[Reach]:
-    return _Question(source, targets, ports, names, 5, 10).ask()
+    return Question(source, targets, ports, names, 5, 10).ask()
 
 
 def found(names: list[str], fails: set[tuple[str, str]] = frozenset(), ports: tuple[int, ...] = ()) -> Connectivity:  # type: ignore[assignment]
