@@ -14,12 +14,12 @@ from ..machines.spec import State
 _ASLEEP = (State.PAUSED, State.STOPPED, State.FAILED)
 # $1: seconds for each; $2: for all; $3: ports with blanks between; then addresses and names.
 # First all at once, with one process each, for an emulated processor takes long to make many. What does
-# not get there in half of its time is tried once more, as packets do get lost, and then what is said of
+# not get there in a third of its time is tried once more, as packets do get lost, and then what is said of
 # it is kept. At the end of its time it tells what it knows by then. One line for each: kind, target,
 # port, exit code, words; and the lines of pings that came back. Both kinds of `nc` are known: one has -z,
 # busybox's runs a program once it is connected.
 _SCRIPT = r"""
-first=$((($1 + 1) / 2)) second=$(($1 / 2 + ($1 == 1))) all=$2 ports=$3 jobs='' pids='' seconds=''
+first=$((($1 + 2) / 3)) second=$(($1 - ($1 + 2) / 3 + ($1 == 1))) all=$2 ports=$3 jobs='' pids='' seconds=''
 shift 3
 set -f
 has() { command -v "$1" >/dev/null 2>&1; }
