@@ -1,4 +1,4 @@
-"""Lab networks: one Ethernet segment, on one host or several, with DHCP and DNS, no way out."""
+"""Lab networks: one Ethernet segment, on one host or several, with DHCP and DNS; a way out only if asked for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from .._paths import disk_room
 from .._values import check_name
 from ..errors import Busy, InvalidValue, LabError, NameInUse, NotEnough, NotFound
 from ..machines.base import NetworkInterface
+from . import _uplink
+from ._uplink_rules import NETWORK as _WAY_OUT
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -44,6 +46,7 @@ class _Record:
     home: str
     hosts: list[str] = field(default_factory=list)
     leases: dict[str, dict[str, str]] = field(default_factory=dict)
+    uplink: bool = False
 
 
 class Network:
@@ -52,7 +55,9 @@ class Network:
     Attributes
     ----------
     name, mode
-        ``"nat"`` or ``"isolated"``; neither leads out of the lab.
+        ``"nat"`` or ``"isolated"``; neither leads out of the lab by itself.
+    uplink
+        Whether it leads out of the lab, which it was asked to.
     cidr
         Its IPv4 range, such as ``198.19.1.0/24``.
     home
@@ -65,6 +70,7 @@ class Network:
         self.mode = record.mode
         self.cidr = record.cidr
         self.home = record.home
+        self.uplink = record.uplink
         self._number = record.number
 
     @property
@@ -140,6 +146,7 @@ class Network:
     def ensure_on(self, host: Host) -> None:
         """Make the network exist on `host`, joined to where it exists already."""
         with self._networks.edit(self.name) as record:
+            _uplink.open_way(self, host)
             exists = host.kvm.has_network(self.name)
             if exists and host.name in record.hosts:
                 return
@@ -162,6 +169,8 @@ class Network:
         if self.mode == "nat":
             SubElement(root, "forward", mode="nat")
         SubElement(root, "domain", name="lab", localOnly="yes")
+        if self.uplink:
+            _uplink.lead_names_out(root)
         network = ipaddress.ip_network(self.cidr)
         address = SubElement(root, "ip", address=self.gateway, prefix=str(network.prefixlen))
         half = network.num_addresses // 2
@@ -200,7 +209,7 @@ class Network:
             host.run(["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", link, "dst", peer.address])
 
     def __repr__(self) -> str:
-        return f"<Network {self.name} {self.cidr} ({self.mode})>"
+        return f"<Network {self.name} {self.cidr} ({self.mode}{', leads out of the lab' if self.uplink else ''})>"
 
 
 class Networks:
@@ -211,7 +220,9 @@ class Networks:
         self._folder = lab.folder / "networks"
         self._folder.mkdir(mode=0o700, exist_ok=True)
 
-    def create(self, name: str, mode: str = "nat", *, cidr: str | None = None, host: str | None = None) -> Network:
+    def create(
+        self, name: str, mode: str = "nat", *, cidr: str | None = None, host: str | None = None, uplink: bool = False
+    ) -> Network:
         """Make a network with DHCP and DNS.
 
         Parameters
@@ -223,19 +234,25 @@ class Networks:
             An IPv4 range of /16 to /28 inside 198.18.0.0/15; by default the next free /24.
         host
             The home host, that serves DHCP and DNS; by default the lab's first.
+        uplink
+            Let its machines, and no others, out of the lab: TCP, UDP and echo requests by IPv4, through
+            sockets of this user, and names. Nothing comes in, and this machine itself is not behind it.
 
         Raises
         ------
         InvalidName, InvalidValue, NameInUse
+        PackageMissing, Unavailable, DaemonFailed
+            If the way out cannot be opened.
         """
         if mode not in MODES:
             raise InvalidValue(f"{ascii(mode)[:40]} is not a mode of a network", hint=f"use one of {', '.join(MODES)}")
+        _uplink.check_mode(mode, uplink=uplink)
         home = self.lab[host or next(iter(self.lab.hosts), "alpha")]
         path = self._path(name)
         with self._lock():
             if path.exists():
                 raise NameInUse(f"there is a network {name} already", hint=f'lab.networks["{name}"]')
-            network = Network(self, self._new_record(name, mode, cidr, home.name))
+            network = Network(self, self._new_record(name, mode, cidr, home.name, uplink=uplink))
         try:
             network.ensure_on(home)
             self.lab.journal("network", network=name, cidr=network.cidr)
@@ -245,15 +262,17 @@ class Networks:
                 with contextlib.suppress(LabError):
                     home.kvm.remove_network(name)
             path.unlink(missing_ok=True)
+            with contextlib.suppress(LabError):
+                _uplink.close_way(self.lab, home.name)
             raise
         return network
 
-    def _new_record(self, name: str, mode: str, cidr: str | None, home: str) -> _Record:
+    def _new_record(self, name: str, mode: str, cidr: str | None, home: str, *, uplink: bool) -> _Record:
         others = [self._read(other) for other in self._names()]
         numbers = {record.number for record in others}
         number = next(n for n in range(1, 4096) if n not in numbers)
-        used = [_BACKBONE, _OF_HOSTS, *(ipaddress.IPv4Network(record.cidr) for record in others)]
-        record = _Record(name, mode, str(self._range(cidr, used)), number, home)
+        used = [_BACKBONE, _OF_HOSTS, _WAY_OUT, *(ipaddress.IPv4Network(record.cidr) for record in others)]
+        record = _Record(name, mode, str(self._range(cidr, used)), number, home, uplink=uplink)
         self._write(record)
         return record
 
@@ -288,6 +307,7 @@ class Networks:
                 host.kvm.remove_network(name)
                 host.run(["ip", "link", "del", f"vx{record.number}"])
         self._path(name).unlink()
+        _uplink.close_way(self.lab, record.home)
         self.lab.journal("network removed", network=name)
         self.lab.changes.tell(What.NETWORKS)
 

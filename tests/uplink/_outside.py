@@ -1,0 +1,65 @@
+"""Makes a world for a command: a machine of its own whose internet is a second network namespace.
+
+Run in a fresh network and mount namespace, as ``python _outside.py WORD…``: it connects the namespace
+to what _internet.py plays and runs the command. In its environment is OUTSIDE, the socket that tells
+which frames have come out of the machine. Nothing leaves the two namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from _internet import GATEWAY, MACHINE, MACS, RESOLVER
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="outside-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        sys.exit(run_in_world(Path(folder), sys.argv[1:]))
+
+
+def run_in_world(folder: Path, argv: list[str]) -> int:
+    """Run the command; its exit code."""
+    for knob, value in (("ipv6/conf/all/disable_ipv6", "1"), ("ipv4/ping_group_range", "0 2147483647")):
+        Path("/proc/sys/net", knob).write_text(value)
+    names = folder / "resolv.conf"
+    names.write_text(f"nameserver {RESOLVER}\n")
+    subprocess.run(["mount", "--bind", str(names), os.path.realpath("/etc/resolv.conf")], check=True)
+    control = str(folder / "control")
+    internet = subprocess.Popen(
+        ["unshare", "--net", sys.executable, str(Path(__file__).with_name("_internet.py")), control],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        _expect(internet, "apart")
+        lines = [
+            "link set lo up",
+            f"link add out0 address {MACS[0]} type veth peer name in0 address {MACS[1]} netns {internet.pid}",
+            f"addr add {MACHINE}/24 dev out0", "link set out0 up", f"route add default via {GATEWAY}",
+            f"neigh add {GATEWAY} lladdr {MACS[1]} dev out0 nud permanent",  # the machine itself has no need of ARP
+        ]  # fmt: skip
+        subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
+        assert internet.stdin
+        internet.stdin.write("there is a link\n")
+        internet.stdin.flush()
+        _expect(internet, "up")
+        return subprocess.run(argv, env={**os.environ, "OUTSIDE": control}, check=False).returncode
+    finally:
+        internet.kill()
+        internet.wait()
+
+
+def _expect(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout
+    said = process.stdout.readline().strip()
+    assert said == word, f"the internet said {said!r}"
+
+
+if __name__ == "__main__":
+    main()

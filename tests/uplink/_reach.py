@@ -1,0 +1,109 @@
+"""In the world of _outside.py: who gets out of a lab with a network that leads out, and to where. Writes JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from typing import Any
+
+from _internet import MACHINE, NAME, SERVER
+from _seen import fetch, frames, frames_until_now, lookup, said, serve, wget
+
+from labkit import Lab
+from labkit.errors import LabError
+from labkit.networks import _uplink
+
+
+def main() -> None:
+    name, engines = sys.argv[1], sys.argv[2].split(",")
+    loopback, everywhere = serve("127.0.0.1"), serve("0.0.0.0")  # what a user may have running
+    seen: dict[str, Any] = {
+        "the machine": said(fetch(SERVER)),
+        "services": [said(fetch("127.0.0.1", loopback)), said(fetch(MACHINE, everywhere))],
+    }
+    with Lab(name, hosts=["alpha", "beta"]) as lab:
+        lab.networks.create("plain")
+        lab.networks.create("shut", mode="isolated")
+        began = time.monotonic()
+        out = lab.networks.create("out", uplink=True)
+        seen["opening_s"] = time.monotonic() - began
+        began = time.monotonic()
+        _uplink.ensure(lab["alpha"])
+        seen["ensure_s"] = time.monotonic() - began
+        seen["repr"] = repr(lab.networks["out"])
+        seen["up"] = _uplink.uplink_is_up(lab["alpha"])
+        machines = make(lab, engines)
+        frames()
+        seen["fetches"] = {which: machine.run(wget(SERVER), timeout_s=60).stdout for which, machine in machines.items()}
+        seen["frames of fetches"] = frames_until_now()
+        seen["names"] = {
+            which: SERVER in machine.run(lookup(NAME), timeout_s=60).stdout for which, machine in machines.items()
+        }
+        seen["frames of names"] = frames_until_now()
+        guest = machines["out"]
+        seen["ping"] = guest.run(["ping", "-c", "1", "-W", "4", SERVER], timeout_s=60).exit_code
+        seen["name of a neighbour"] = guest.run(lookup("far.lab"), timeout_s=60).stdout
+        targets = [
+            (MACHINE, everywhere), (_uplink.GATEWAY, loopback), (_uplink.GATEWAY, everywhere), ("127.0.0.1", loopback),
+            (_uplink.RESOLVER, loopback), ("169.254.169.254", 80),
+        ]  # fmt: skip
+        frames()
+        seen["closed to the guest"] = [guest.run(wget(*target), timeout_s=60).stdout for target in targets]
+        alpha = lab["alpha"]
+        seen["closed to the host"] = [alpha.run(fetch(*target)).stdout for target in [*targets, (SERVER, 80)]]
+        seen["names for the plain guest by the other gateway"] = (
+            machines["plain"].run([*lookup(NAME), out.gateway], timeout_s=60).stdout
+        )
+        seen["frames of what is closed"] = frames_until_now()
+        seen["listening"] = listening({loopback, everywhere})
+        began = time.monotonic()
+        amount = 64 << 20
+        took = guest.run(["sh", "-c", f"wget -q -O - http://{SERVER}/{amount} | wc -c"], timeout_s=120)
+        seen["throughput"] = {"bytes": int(took.stdout), "s": time.monotonic() - began}
+        for machine in machines.values():
+            machine.destroy()
+        lab.networks.remove("out")
+        seen["up after removal"] = _uplink.uplink_is_up(alpha)
+        seen["rules after removal"] = _uplink.TABLE in alpha.run(["nft", "list", "tables"]).stdout
+        seen["default route after removal"] = alpha.run(["ip", "route", "show", "default"]).stdout
+        try:
+            lab.networks.create("bad", mode="isolated", uplink=True)
+        except LabError as error:
+            seen["isolated"] = type(error).__name__
+    print(json.dumps(seen))
+
+
+def make(lab: Lab, engines: list[str]) -> dict[str, Any]:
+    """A machine in each place from which one may try to get out."""
+    alpha, beta = lab["alpha"], lab["beta"]
+    light = alpha.lxc if "lxc" in engines else alpha.kvm
+    machines: dict[str, Any] = {
+        "out": (alpha.kvm if "kvm" in engines else light).create("web", networks=["out"]),
+        "plain": light.create("plain", networks=["plain"]),
+        "shut": light.create("shut", networks=["shut"]),
+        "out on the other host": (beta.lxc if "lxc" in engines else beta.kvm).create("far", networks=["out"]),
+        "plain on the other host": (beta.lxc if "lxc" in engines else beta.kvm).create("away", networks=["plain"]),
+    }
+    if "docker" in engines:
+        alpha.docker.networks.create("own")
+        machines |= {
+            "container, out": alpha.docker.create("c-out", networks=["out"]),
+            "container, plain": alpha.docker.create("c-plain", networks=["plain"]),
+            "container, Docker's own network": alpha.docker.create("c-own", networks=["own"]),
+            "container, published": alpha.docker.create("c-port", ports={8080: 80}),
+            "container, published and out": alpha.docker.create("c-both", ports={8081: 80}, networks=["out"]),
+        }
+    return machines
+
+
+def listening(known: set[int]) -> list[str]:
+    """What listens on the machine for what comes in, but for what this program serves."""
+    lines = said(["ss", "-Hltnu"]).splitlines()
+    ports = [re.split(r"\s+", line)[4] for line in lines]
+    return [port for port in ports if int(port.rpartition(":")[2]) not in known]
+
+
+if __name__ == "__main__":
+    main()
