@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement
@@ -37,7 +38,6 @@ _LABS = IPv4Network("198.18.0.0/15")
 _MAC = "52:55:c6:12:7f:01"  # of the other side of the link; by default it would be the machine's own
 _START_S, _END_S = 20.0, 10.0
 _SUPERVISOR = Path(__file__).with_name("_pasta.py")
-_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 # ── For networks ──────────────────────────────────────────────────────────────────────────────
@@ -312,11 +312,11 @@ def read_routes(routes: list[dict[str, Any]]) -> Machine:
     return Machine(tuple(addresses), tuple(networks), has_default)
 
 
-def has_resolver(path: Path | None = None) -> bool:
+def has_resolver(path: Path = Path("/etc/resolv.conf")) -> bool:
     """Whether this machine knows somebody to ask for names, whom `pasta` can ask by IPv4."""
     with contextlib.suppress(OSError):
-        for line in (path or _RESOLV_CONF).read_text(errors="replace").splitlines():
-            with contextlib.suppress(AddressValueError):  # written so, and not with a tab, for pasta to read it
-                if line.startswith("nameserver ") and IPv4Address(line.split()[1]):
-                    return True
+        # Written so, with a space, for pasta to read it.
+        return bool(
+            re.search(r"^nameserver (\d+\.){3}\d+\s*$", path.read_text(errors="replace"), re.ASCII | re.MULTILINE)
+        )
     return False

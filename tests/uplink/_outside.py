@@ -21,16 +21,17 @@ from _internet import GATEWAY, MACHINE, MACS, RESOLVER
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="outside-", dir="/tmp") as folder:
         os.chmod(folder, 0o755)
-        sys.exit(run_in_world(Path(folder), sys.argv[1:]))
+        try:
+            sys.exit(run_in_world(Path(folder), sys.argv[1:]))
+        finally:
+            subprocess.run(["umount", "--lazy", "/etc", f"{folder}/etc"], check=False)
 
 
 def run_in_world(folder: Path, argv: list[str]) -> int:
     """Run the command; its exit code."""
     for knob, value in (("ipv6/conf/all/disable_ipv6", "1"), ("ipv4/ping_group_range", "0 2147483647")):
         Path("/proc/sys/net", knob).write_text(value)
-    names = folder / "resolv.conf"
-    names.write_text(f"nameserver {RESOLVER}\n")
-    subprocess.run(["mount", "--bind", str(names), os.path.realpath("/etc/resolv.conf")], check=True)
+    _lay_over_etc(folder / "etc", "resolv.conf", f"nameserver {RESOLVER}\n")
     control = str(folder / "control")
     internet = subprocess.Popen(
         ["unshare", "--net", sys.executable, str(Path(__file__).with_name("_internet.py")), control],
@@ -53,6 +54,19 @@ def run_in_world(folder: Path, argv: list[str]) -> int:
     finally:
         internet.kill()
         internet.wait()
+
+
+def _lay_over_etc(folder: Path, name: str, content: str) -> None:
+    """Change a file of /etc here only; not by a mount on the file, over which a user's lab cannot lay its own."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder)], check=True)
+    for part in ("upper", "work"):
+        (folder / part).mkdir()
+    options = f"lowerdir=/etc,upperdir={folder}/upper,workdir={folder}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, "/etc"], check=True)
+    file = Path("/etc", name)
+    file.unlink(missing_ok=True)  # it may be a link to elsewhere
+    file.write_text(content)
 
 
 def _expect(process: subprocess.Popen[str], word: str) -> None:

@@ -14,6 +14,7 @@ from _seen import fetch, frames, frames_until_now, lookup, said, serve, wget
 from labkit import Lab
 from labkit.errors import LabError
 from labkit.networks import _uplink
+from labkit.networks._uplink_rules import TABLE
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def main() -> None:
             machine.destroy()
         lab.networks.remove("out")
         seen["up after removal"] = _uplink.uplink_is_up(alpha)
-        seen["rules after removal"] = _uplink.TABLE in alpha.run(["nft", "list", "tables"]).stdout
+        seen["rules after removal"] = TABLE in alpha.run(["nft", "list", "tables"]).stdout
         seen["default route after removal"] = alpha.run(["ip", "route", "show", "default"]).stdout
         try:
             lab.networks.create("bad", mode="isolated", uplink=True)
@@ -99,9 +100,9 @@ def make(lab: Lab, engines: list[str]) -> dict[str, Any]:
 
 
 def listening(known: set[int]) -> list[str]:
-    """What listens on the machine for what comes in, but for what this program serves."""
-    lines = said(["ss", "-Hltnu"]).splitlines()
-    ports = [re.split(r"\s+", line)[4] for line in lines]
+    """What listens on the machine for connections, but for what this program serves."""
+    lines = said(["ss", "-Hltn"]).splitlines()
+    ports = [re.split(r"\s+", line)[3] for line in lines]
     return [port for port in ports if int(port.rpartition(":")[2]) not in known]
 
 

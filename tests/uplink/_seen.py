@@ -81,7 +81,7 @@ def fetch(address: str, port: int = 80) -> list[str]:
 
 def wget(address: str, port: int = 80) -> list[str]:
     """The command by which a guest fetches a page."""
-    return ["wget", "-q", "-O", "-", "-T", str(TRY_S), f"http://{address}:{port}/"]
+    return ["timeout", str(TRY_S), "wget", "-q", "-O", "-", f"http://{address}:{port}/"]
 
 
 def lookup(name: str) -> list[str]:

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from labkit.testing import settle, take_stock
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "rootless")]  # for `_internet` and `_user`, which no package holds
+sys.path.insert(0, str(Path(__file__).parents[1] / "rootless"))  # for `_user`, which no package holds
 
 from _user import REPOSITORY, as_user, ordinary_user
 
+from labkit.testing import settle, take_stock
+
+HERE = Path(__file__).parent
 WORLD = ["--net", "--mount"]
 Outcome = dict[str, Any]
 
