@@ -122,10 +122,11 @@ def _settle(host: Host) -> None:
         if not ways:
             _end(host)
             return
-        machine = look_at_machine()
-        names = has_resolver()
+        machine, names, up = look_at_machine(), has_resolver(), uplink_is_up(host)
+        if not up:  # one that is open may wait for a machine that is offline for a while
+            check_machine(machine)
         _set_rules(host, rules_for(ways, machine, resolves=names))  # before the way, so that it opens into them
-        if not uplink_is_up(host):
+        if not up:
             _start(host, names=names)
             host.lab.journal("uplink", host=host.name)
     _watch(host)
@@ -280,12 +281,16 @@ class Machine:
 
 
 def look_at_machine() -> Machine:
-    """Read this machine's routes; raises `Unavailable` if a way out can lead nowhere or astray."""
+    """Read this machine's routes."""
     from ..hosts._checks import run
     from ..hosts.doctor import require_program
 
     ran = run([require_program("ip"), "-j", "-4", "route", "show", "table", "all"])
-    machine = read_routes(json.loads(ran.stdout or "[]"))
+    return read_routes(json.loads(ran.stdout or "[]"))
+
+
+def check_machine(machine: Machine) -> None:
+    """Raise `Unavailable` if a way out would lead nowhere or astray."""
     if clash := next((network for network in machine.networks if network.subnet_of(_LABS)), None):
         raise Unavailable(
             f"this machine has a route to {clash}, and labs have their addresses in {_LABS}",
@@ -293,7 +298,6 @@ def look_at_machine() -> Machine:
         )
     if not machine.has_default:
         raise Unavailable("this machine has no way out itself (no default route for IPv4)", hint="connect it first")
-    return machine
 
 
 def read_routes(routes: list[dict[str, Any]]) -> Machine:
