@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .hosts.base import Host
     from .lab import Lab
     from .machines.base import Machine, State
+    from .networks.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,21 @@ def host_bundle(host: Host) -> dict[str, Any]:
     """The mime bundle of a host."""
     html = render("lab", title=host.name, kind="host", note=host.provider, hosts=[_host_rows(host)], networks=[])
     return {"text/plain": repr(host), "text/html": html}
+
+
+def network_bundle(network: Network) -> dict[str, Any]:
+    """The mime bundle of a network."""
+    served = [word for word, is_served in (("DHCP", network.dhcp), ("DNS", network.dns)) if is_served]
+    joined = f"802.1Q, VLAN {network.vlan}" if network.vlan else "VXLAN"
+    rows = [("mode", network.mode), ("range", network.cidr), ("gateway", network.gateway or "none")]
+    rows += [("served", " and ".join(served) or "nothing"), ("home", network.home), ("joined by", joined)]
+    rows += [("way out", "leads out of the lab")] if network.uplink else []
+    try:
+        leases, faults = network.leases, network.check()
+    except LabError as error:
+        leases, faults = {}, [error.message]
+    html = render("network", network=network, rows=rows, leases=leases, faults=faults)
+    return {"text/plain": repr(network), "text/html": html}
 
 
 def lab_bundle(lab: Lab) -> dict[str, Any]:

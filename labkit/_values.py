@@ -99,3 +99,39 @@ def parse_duration(value: float | str, what: str = "duration") -> float:
             hint='give seconds or words such as "90 s", "30 min" or "8 h"',
         )
     return seconds
+
+
+_RATE = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*([kMG]?)bit(?:/s|ps)?\s*", re.ASCII)
+_RATE_UNIT = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_LEAST_RATE, _MOST_RATE = 8_000, 10**12
+
+
+def parse_rate(value: float | str, what: str = "rate") -> int:
+    """Bits per second from a number of them or from words such as ``"10 Mbit/s"``.
+
+    Raises
+    ------
+    InvalidValue
+        If it is not from 8 kbit/s to 1 Tbit/s.
+    """
+    rate = 0.0
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        rate = float(value)
+    elif isinstance(value, str) and (match := _RATE.fullmatch(value)):
+        rate = float(match[1]) * _RATE_UNIT[match[2]]
+    if not _LEAST_RATE <= rate <= _MOST_RATE:
+        raise InvalidValue(
+            f"{ascii(value)[:60]} is not a {what}",
+            hint='give bits per second or words such as "10 Mbit/s", 8 kbit/s or more',
+        )
+    return round(rate)
+
+
+def format_rate(bits_per_second: float) -> str:
+    """At most three significant digits and a unit: ``94.1 Mbit/s``."""
+    amount, unit = float(bits_per_second), ""
+    for unit in ("", "k", "M", "G"):
+        if amount < 999.5 or unit == "G":
+            break
+        amount /= 1000
+    return f"{amount:.3g} {unit}bit/s"

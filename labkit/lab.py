@@ -76,9 +76,7 @@ class Lab:
         lab = cls.__new__(cls)
         lab._prepare(name, hosts or (), lease)
         with _opening():
-            if _launch.is_alive(name):
-                lab._attach(hosts or ())
-            else:
+            if not lab._found(hosts or ()):
                 lab._start(hosts or ("alpha",), lease, tethered=False)
         return lab
 
@@ -138,6 +136,18 @@ class Lab:
         self._has_cgroups = bool(info.get("cgroups"))  # older labs do not tell
         hosts: dict[str, Any] = info["hosts"]
         return hosts
+
+    def _found(self, hosts: Sequence[str]) -> bool:
+        """Attach to the lab if there is one; one that is just dying may still have accepted a connection."""
+        if _launch.is_alive(self.name):
+            try:
+                self._attach(hosts)
+            except LabGone:
+                if _launch.is_alive(self.name):
+                    raise
+                return False
+            return True
+        return False
 
     def _attach(self, hosts: Sequence[str]) -> None:
         self.refresh()

@@ -1,6 +1,7 @@
 """What is done on a host itself, next to its dockerd; run as a file, with the standard library only.
 
 ``remove SOCKET NAME``: remove a container, also one that is only just being made.
+``disconnect SOCKET CONTAINER NETWORK``: take a container from a network.
 ``samples [ID…]``: the counters of running containers, of all of them or of those, as JSON.
 ``kill PID``: end a process and all of its group.
 """
@@ -44,6 +45,15 @@ def remove(path: str, name: str) -> None:
         missing = missing + 1 if connection.getresponse().status == 404 else 0
         connection.close()
         time.sleep(0.05)
+
+
+def disconnect(path: str, container: str, network: str) -> None:
+    """Take a container from a network, if it is on it."""
+    connection = _Connection(path)
+    body = json.dumps({"Container": container, "Force": True})
+    connection.request("POST", f"/networks/{network}/disconnect", body, {"Content-Type": "application/json"})
+    connection.getresponse().read()
+    connection.close()
 
 
 def _processes() -> dict[int, tuple[int, float]]:
@@ -124,6 +134,9 @@ def main() -> None:
     if what == "remove":
         with contextlib.suppress(OSError):  # without a daemon there are no containers either
             remove(*words)
+    elif what == "disconnect":
+        with contextlib.suppress(OSError):
+            disconnect(*words)
     elif what == "samples":
         print(json.dumps({"time_s": time.monotonic(), "containers": samples(words)}))
     elif what == "kill":

@@ -14,14 +14,15 @@ from .._progress import check_cancelled
 from .._run import Completed, check_argv
 from .._values import check_name, format_limit, parse_duration
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, NameInUse, NotFound
+from . import _cards, _docker_cards
 from ._console import clean
 from ._docker_api import Api, spoken, state_of
 from ._docker_checkpoint import require_criu, save, start_from
 from ._docker_console import DockerConsole, DockerLine
 from ._docker_exec import Inside
-from ._docker_recipe import PERIOD_US, Recipe, check_cpus, check_memory
+from ._docker_recipe import PERIOD_US, Recipe, check_cpus, check_memory, no_mac
 from ._domain import check_vcpus
-from .base import Machine, Sample, State, verb
+from .base import Machine, NetworkInterface, Sample, State, machine_folder, verb
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -51,6 +52,7 @@ class DockerMachine(Machine):
     """
 
     engine = "docker"
+    asks_dhcp = False
 
     def __init__(self, docker: DockerEngine, recipe: Recipe) -> None:
         super().__init__(docker.host, recipe.spec)
@@ -141,6 +143,9 @@ class DockerMachine(Machine):
                 f"{self.name} ended at once, with exit code {code}; it said: {self._last_words()}",
                 hint="run its command by hand in a container of the same image", machine=self.name, host=self.host.name,
             )  # fmt: skip
+        if _docker_cards.kept_cards(machine_folder(self.host, self.name)) is not None:
+            self.resettle()  # Docker writes anew with each start what the container was made with
+        _cards.restore_links(self)
 
     def _last_words(self, lines: int = 8) -> str:
         with spoken(self.host, self.name):
@@ -353,6 +358,34 @@ class DockerMachine(Machine):
         Volumes are shared with it; the ports that this one publishes stay its own.
         """
         return self._docker.create_like(self, name)
+
+    # Its connections
+
+    def attach(self, network: str, *, address: str = "", mac: str = "") -> NetworkInterface:
+        """Connect it to a network of the lab, also while it runs; Docker takes no MAC address then."""
+        if mac:
+            raise no_mac(network)
+        return super().attach(network, address=address)
+
+    def host_link(self, network: str) -> str:
+        return _docker_cards.host_link(self, network)
+
+    def plug(self, card: NetworkInterface, *, live: bool) -> NetworkInterface:
+        return _docker_cards.plug(self, card)
+
+    def unplug(self, card: NetworkInterface, *, live: bool) -> None:
+        _docker_cards.unplug(self, card)
+
+    def unplugging(self, network: str) -> list[list[str]]:
+        return [self._docker.disconnecting(self.container, network)]
+
+    def connected(self, interfaces: tuple[NetworkInterface, ...]) -> None:
+        _docker_cards.keep_cards(machine_folder(self.host, self.name), interfaces)
+        self.spec = replace(self.spec, interfaces=interfaces)
+        self.recipe = replace(self.recipe, spec=self.spec)
+
+    def resettle(self) -> None:
+        _docker_cards.set_name_servers(self)
 
     @verb
     def destroy(self) -> None:

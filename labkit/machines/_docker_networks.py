@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
@@ -25,6 +26,24 @@ if TYPE_CHECKING:
 _OWN = "labkit.network"  # labels what a user made, with its name
 HOST_NETWORK = "labkit-host"
 _OPTION = "com.docker.network.bridge."
+# Docker lets out of each of its networks into every other; who may go where on those of the lab is
+# for libvirt to say, whose rules Docker's would forestall.
+_JUDGE = """
+set -e
+iptables -w -C DOCKER-USER -i lab+ -j LABKIT 2>/dev/null && exit
+{
+    echo '*filter'
+    echo ':LABKIT - [0:0]'
+    if iptables -w -n -L LIBVIRT_FWX >/dev/null 2>&1; then
+        for chain in FWX FWI FWO; do echo "-A LABKIT -j LIBVIRT_$chain"; done
+    else # it has a table of its own, which has its say after this one
+        echo '-A LABKIT -j ACCEPT'
+    fi
+    echo '-I DOCKER-USER -i lab+ -j LABKIT'
+    echo '-I DOCKER-USER -o lab+ -j LABKIT'
+    echo COMMIT
+} | iptables-restore -w --noflush
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +133,15 @@ class DockerNetworks:
         network.ensure_on(self._host)
         name = name_in_docker(network)
         api = self._docker.api()
+        self._host.run(["sh", "-c", _JUDGE], check=True)
         known = [one for one in api.networks(names=[name]) if one["Name"] == name]
         if known and known[0]["IPAM"]["Config"][0]["Subnet"] == network.cidr:
             return
         if known:  # a network that was removed had the same bridge
             api.remove_network(name)
         options = {"name": network.bridge, "inhibit_ipv4": "true", "enable_ip_masquerade": "false"}
-        pool = {"Subnet": network.cidr, "Gateway": network.gateway}
+        # Docker wants a gateway; on a bridge nobody has that address.
+        pool = {"Subnet": network.cidr, "Gateway": network.gateway or str(ip_network(network.cidr)[1])}
         self._create(api, name, {"Config": [pool]}, {_OPTION + key: value for key, value in options.items()})
 
     def ensure_host_network(self) -> str:
@@ -159,8 +180,8 @@ class DockerNetworks:
         found = []
         for card in recipe.spec.interfaces:
             with contextlib.suppress(LabError):
-                found.append(self._host.lab.networks[card.network].gateway)
-        return found
+                found.append(self._host.lab.networks[card.network].name_server)
+        return [server for server in found if server]
 
 
 def name_in_docker(network: Network) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._run import check_argv
 from .._values import check_name, parse_size
-from ..errors import InvalidName, InvalidValue
+from ..errors import InvalidName, InvalidValue, NotSupported
 from ._docker_api import LABEL, Api
 from .base import MachineSpec, NetworkInterface
 
@@ -83,12 +83,12 @@ class Recipe:
     user: str = ""
     service: str = ""
 
-    def with_card(self, card: NetworkInterface) -> Recipe:
-        """The same with one more connection to a network of the lab."""
+    def with_card(self, card: NetworkInterface, *, given_mac: bool = False) -> Recipe:
+        """The same with one more connection to a network of the lab; `given_mac`: somebody has chosen it."""
         if self.ports or self.spec.interfaces:
-            # Docker takes a MAC for the first network only, and makes the others' from the address.
-            numbers = bytes(map(int, card.address.split("."))).hex(":")
-            card = replace(card, mac=f"02:42:{numbers}")
+            if given_mac:
+                raise no_mac(card.network)
+            card = as_docker_does(card)
         return replace(self, spec=replace(self.spec, interfaces=(*self.spec.interfaces, card)))
 
     def labels(self) -> dict[str, str]:
@@ -126,6 +126,20 @@ class Recipe:
             port_bindings=dict(self.ports), mounts=mounts, privileged=self.privileged, read_only=self.read_only,
             cap_add=list(self.cap_add) or None, cap_drop=list(self.cap_drop) or None, runtime=runtime or None, **limits,
         )  # fmt: skip
+
+
+def no_mac(network: str) -> NotSupported:
+    """The error for a MAC address that Docker cannot give."""
+    return NotSupported(
+        f"Docker gives a chosen MAC address only on the network that a container is made with, not on {network}",
+        hint="leave mac out, or name this network first when it is created",
+    )
+
+
+def as_docker_does(card: NetworkInterface) -> NetworkInterface:
+    """The card with the MAC that Docker gives to all but a container's first: it is made from the address."""
+    numbers = bytes(map(int, card.address.split("."))).hex(":")
+    return replace(card, mac=f"02:42:{numbers}")
 
 
 def check_command(command: Sequence[str] | None) -> tuple[str, ...]:

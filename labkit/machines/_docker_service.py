@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._progress import progress
 from .._values import check_name
 from ..errors import InvalidValue, NotFound
+from .base import NetworkInterface
 
 if TYPE_CHECKING:
     from ._docker_machine import DockerMachine
@@ -87,5 +88,5 @@ def scale(docker: DockerEngine, name: str, count: int, what: dict[str, Any]) -> 
 def _another(docker: DockerEngine, like: DockerMachine, name: str) -> DockerMachine:
     """One more of a service, like one that it has."""
     spec = replace(like.spec, name=name, interfaces=())
-    cards = [card.network for card in like.spec.interfaces]
+    cards = [NetworkInterface(card.network) for card in like.spec.interfaces]
     return docker.make(replace(like.recipe, spec=spec), cards, time.monotonic() + 180)

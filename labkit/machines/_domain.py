@@ -62,7 +62,7 @@ class Domain:
         _text(root, "uuid", self.uuid)
         SubElement(root, "genid")
         note = SubElement(SubElement(root, "metadata"), f"{{{NAMESPACE}}}machine")
-        note.text = json.dumps(asdict(self.spec))
+        note.text = spec_text(self.spec)
         _text(root, "memory", str(self.spec.memory_bytes // 1024), unit="KiB")
         most = max(MOST_VCPUS, self.spec.vcpus)
         _text(root, "vcpu", str(most), current=str(self.spec.vcpus))
@@ -110,6 +110,16 @@ class Domain:
         SubElement(devices, "controller", type="pci", model="pcie-root")
         for _ in range(9):  # a port for each device, and four for what is plugged in later
             SubElement(devices, "controller", type="pci", model="pcie-root-port")
+
+
+def spec_text(spec: KvmSpec) -> str:
+    """The specification as it is noted in a domain's XML."""
+    return json.dumps(asdict(spec))
+
+
+def alias(network: str) -> str:
+    """What libvirt calls the card that a machine got while it was there already."""
+    return f"ua-net-{network}"
 
 
 def interface_element(interface: NetworkInterface, *, plugged: bool = True) -> Element:

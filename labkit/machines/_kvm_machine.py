@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -20,14 +21,14 @@ from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from ..hosts import _cgroups
-from . import _libvirt
+from . import _cards, _kvm_cards, _libvirt
 from ._agent import Agent
-from ._domain import check_vcpus
+from ._domain import alias, check_vcpus
 from ._kvm_line import SerialLine, shell
 from ._libvirt import spoken
 from ._screenshot import take_screenshot
 from ._serial import SerialConsole
-from .base import KvmSpec, Machine, Sample, Screenshot, State, verb
+from .base import KvmSpec, Machine, NetworkInterface, Sample, Screenshot, State, verb
 
 if TYPE_CHECKING:
     from ._line import Line
@@ -124,9 +125,12 @@ class KvmMachine(Machine):
             f"ssh-key {base64.b64encode(key.read_bytes()).decode()}",
             "grow",
         ]
+        networks = self.host.lab.networks
+        way_on = networks.way_on(self.spec.interfaces)
         for number, card in enumerate(self.spec.interfaces):
-            network = self.host.lab.networks[card.network]
-            words = [f"{card.address}/{network.prefix_length}", network.gateway, network.gateway]
+            network = networks[card.network]
+            gateway = network.gateway if card is way_on else "-"
+            words = [f"{card.address}/{network.prefix_length}", gateway, network.name_server or "-"]
             lines.append(" ".join(["nic", str(number), card.mac, *words]))
         return lines
 
@@ -157,6 +161,7 @@ class KvmMachine(Machine):
         self._do("start", State.STOPPED, State.RUNNING, lambda domain: domain.create())
         self.become(deadline)
         self.refresh()
+        _cards.restore_links(self)
 
     @verb
     def stop(self, *, timeout_s: float = 30) -> None:
@@ -304,8 +309,10 @@ class KvmMachine(Machine):
                 domain.revertToSnapshot(snapshot)
         finally:
             self.refresh()
+            _kvm_cards.after_revert(self)
         if self.state is State.RUNNING:
             self.become(time.monotonic() + 60)  # its clock stands still since the snapshot
+            _cards.restore_links(self)
 
     @verb
     def clone(self, name: str) -> KvmMachine:
@@ -330,6 +337,33 @@ class KvmMachine(Machine):
                 yield
             finally:
                 domain.fsThaw()
+
+    # Its connections
+
+    def host_link(self, network: str) -> str:
+        return _kvm_cards.host_link(self, network)
+
+    def plug(self, card: NetworkInterface, *, live: bool) -> NetworkInterface:
+        _kvm_cards.plug(self, card, live=live)
+        return card
+
+    def unplug(self, card: NetworkInterface, *, live: bool) -> None:
+        _kvm_cards.unplug(self, card, live=live)
+
+    def unplugging(self, network: str) -> list[list[str]]:
+        take = [*self._kvm.virsh(), "detach-device-alias", self.name, alias(network)]
+        return [[*take, "--live"], [*take, "--config"]]
+
+    def connected(self, interfaces: tuple[NetworkInterface, ...]) -> None:
+        spec = replace(self.spec, interfaces=interfaces)
+        _kvm_cards.note(self, spec)
+        self.spec = spec
+
+    def resettle(self) -> None:
+        self.become(time.monotonic() + 30)
+
+    def set_carrier(self, network: str, *, up: bool) -> None:
+        _kvm_cards.set_carrier(self, network, up=up)
 
     @verb
     def destroy(self) -> None:

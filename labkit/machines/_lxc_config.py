@@ -233,6 +233,7 @@ def seccomp(refused: Sequence[str]) -> str:
 def _cards(spec: LxcSpec, networks: Networks) -> Iterator[tuple[str, object]]:
     if not spec.interfaces:
         yield "lxc.net.0.type", "empty"
+    way_on = networks.way_on(spec.interfaces)
     for number, card in enumerate(spec.interfaces):
         network = networks[card.network]
         key = f"lxc.net.{number}"
@@ -243,7 +244,7 @@ def _cards(spec: LxcSpec, networks: Networks) -> Iterator[tuple[str, object]]:
         yield f"{key}.flags", "up"
         yield f"{key}.hwaddr", card.mac
         yield f"{key}.ipv4.address", f"{card.address}/{network.prefix_length}"
-        if number == 0:
+        if card is way_on:
             yield f"{key}.ipv4.gateway", network.gateway
 
 

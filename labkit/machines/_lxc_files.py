@@ -200,6 +200,13 @@ def write(host: Host, spec: LxcSpec, cgroup_version: int) -> None:
     _replace(folder / "config", configuration(spec, host.lab.networks, cgroup_version))
 
 
+def rename(host: Host, spec: LxcSpec) -> None:
+    """Write anew what tells the container its addresses and its name servers, into the files that it sees."""
+    texts = _identity(host, spec)
+    for name in ("hosts", "resolv.conf"):
+        (place(host, spec.name) / "own" / name).write_text(texts[name])
+
+
 def describe(host: Host, spec: LxcSpec) -> None:
     """Write what the container is; from now on it is listed."""
     _replace(place(host, spec.name) / "spec.json", spec.to_json())
@@ -248,7 +255,7 @@ def _identity(host: Host, spec: LxcSpec) -> dict[str, str]:
     addresses = [card.address for card in spec.interfaces] or ["127.0.1.1"]
     lines += [f"{address}\t{spec.name} {spec.name}.lab" for address in addresses]
     networks = [host.lab.networks[card.network] for card in spec.interfaces]
-    servers = ["search lab", *(f"nameserver {network.gateway}" for network in networks)]
+    servers = ["search lab", *(f"nameserver {network.name_server}" for network in networks if network.name_server)]
     texts = {  # by the names in IDENTITY
         "hostname": spec.name, "hosts": "\n".join(lines), "resolv.conf": "\n".join(servers),
         "machine-id": uuid.uuid4().hex,

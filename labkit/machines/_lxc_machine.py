@@ -17,14 +17,14 @@ from .._run import Completed, check_argv
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, EngineError, InvalidState, NameInUse, NotFound
 from ..hosts import _cgroups
-from . import _lxc_attach, _lxc_files, _lxc_start
+from . import _cards, _lxc_attach, _lxc_cards, _lxc_files, _lxc_start
 from ._console import Console, last_words
 from ._domain import check_vcpus
 from ._line import Line
-from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, check_memory, limits
+from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, check_memory, limits, link_name
 from ._lxc_console import LxcConsole, LxcLine
 from ._lxc_events import STATES
-from .base import Machine, Sample, State, machine_folder, verb
+from .base import Machine, NetworkInterface, Sample, State, machine_folder, verb
 
 if TYPE_CHECKING:
     from .lxc import LxcEngine
@@ -51,6 +51,7 @@ class LxcMachine(Machine):
     """A container; made by ``host.lxc.create``."""
 
     engine = "lxc"
+    asks_dhcp = False
     spec: LxcSpec
 
     def __init__(self, lxc: LxcEngine, spec: LxcSpec) -> None:
@@ -176,6 +177,7 @@ class LxcMachine(Machine):
         if self.spec.command and (code := _lxc_start.wait_for_command(self.host, self.name, deadline)):
             raise self._died(f"its command ended at once with exit code {code}")
         self.told(State.RUNNING)
+        _cards.restore_links(self)
 
     def _died(self, why: str) -> EngineError:
         self.told(State.FAILED)
@@ -381,6 +383,33 @@ class LxcMachine(Machine):
             yield
         finally:
             self._done("go on", State.PAUSED, State.RUNNING, self._command("lxc-unfreeze"))
+
+    # Its connections
+
+    def host_link(self, network: str) -> str:
+        return link_name(self.name, NetworkInterface(network))
+
+    def plug(self, card: NetworkInterface, *, live: bool) -> NetworkInterface:
+        if live:
+            _lxc_cards.plug(self, card, self.host.lab.networks[card.network])
+        return card
+
+    def unplug(self, card: NetworkInterface, *, live: bool) -> None:
+        if live:
+            _lxc_cards.unplug(self, card)
+
+    def unplugging(self, network: str) -> list[list[str]]:
+        return [["ip", "link", "del", self.host_link(network)]]
+
+    def connected(self, interfaces: tuple[NetworkInterface, ...]) -> None:
+        spec = replace(self.spec, interfaces=interfaces)
+        _lxc_files.write(self.host, spec, self._lxc.cgroup_version())
+        _lxc_files.rename(self.host, spec)
+        _lxc_files.describe(self.host, spec)
+        self.spec = spec
+
+    def resettle(self) -> None:
+        _lxc_cards.set_way(self)
 
     @verb
     def destroy(self) -> None:

@@ -17,6 +17,8 @@ from .._progress import Task, progress
 from .._run import Completed
 from .._values import format_limit
 from ..errors import LabError, NotSupported
+from ..networks.link import Link
+from . import _cards
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -48,12 +50,13 @@ class NetworkInterface:
     network
         The network's name.
     mac, address
-        ``52:54:00:…`` and an IPv4 address such as ``198.19.1.2``.
+        ``52:54:00:…`` and an IPv4 address such as ``198.19.1.2``; left empty where a connection is
+        asked for, they are chosen.
     """
 
     network: str
-    mac: str
-    address: str
+    mac: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ def verb(act: Callable[Concatenate[_M, _P], _T]) -> Callable[Concatenate[_M, _P]
 # Every verb of the protocol; a machine's `capabilities` are the ones its engine can do.
 VERBS = frozenset({
     "start", "stop", "kill", "pause", "resume", "restart", "run", "console", "stats", "resize",
-    "limits", "snapshot", "revert", "clone", "migrate", "destroy",
+    "limits", "attach", "detach", "link", "snapshot", "revert", "clone", "migrate", "destroy",
 })  # fmt: skip
 
 
@@ -180,6 +183,7 @@ class Machine(ABC):
     """
 
     engine = ""
+    asks_dhcp = True  # for an address; one that is told its address need not wait for DHCP to know it
 
     def __init__(self, host: Host, spec: MachineSpec) -> None:
         self.host = host
@@ -189,6 +193,7 @@ class Machine(ABC):
         self._activity: Activity | None = None
         self._last_error: LabError | None = None
         self._gone = False
+        self._links = _cards.kept_links(self)
 
     @property
     def activity(self) -> Activity | None:
@@ -258,6 +263,11 @@ class Machine(ABC):
     def addresses(self) -> tuple[str, ...]:
         """Its IPv4 addresses on the lab's networks."""
         return tuple(interface.address for interface in self.spec.interfaces)
+
+    @property
+    def links(self) -> dict[str, Link]:
+        """How it is connected to each of its networks, by their names."""
+        return {card.network: self._links.get(card.network, Link()) for card in self.spec.interfaces}
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -379,6 +389,92 @@ class Machine(ABC):
     def limits(self, *, cpus: float | None = None) -> None:
         """Limit the processor time it may use, in processors: 0.5 is half of one."""
         self._need("limits")
+
+    # Its connections
+
+    @verb
+    def attach(self, network: str, *, address: str = "", mac: str = "") -> NetworkInterface:
+        """Connect it to a network of the lab, also while it runs.
+
+        Parameters
+        ----------
+        network
+            The network's name.
+        address, mac
+            Those that it is to have there; by default they are chosen.
+
+        Raises
+        ------
+        NotFound, NameInUse, InvalidValue, InvalidState, NotEnough
+        """
+        self._need("attach")
+        return _cards.attach(self, NetworkInterface(network, mac, address))
+
+    @verb
+    def detach(self, network: str) -> None:
+        """Take it from a network, also while it runs; its address there is free again."""
+        self._need("detach")
+        _cards.detach(self, network)
+
+    @verb
+    def link(
+        self, network: str, *, up: bool | None = None, bandwidth: float | str | None = None,
+        delay: float | str | None = None, loss: float | None = None,
+    ) -> Link:  # fmt: skip
+        """Change its link to a network, live; what is not given stays.
+
+        Parameters
+        ----------
+        network
+            The network's name.
+        up
+            Whether the cable is plugged in.
+        bandwidth
+            Bits per second, or words such as ``"10 Mbit/s"``, in each direction; 0 lifts the limit.
+        delay, loss
+            Of each packet in each direction: seconds, or words such as ``"20 ms"``; the part that is
+            lost, such as 0.05. They need the kernel's NETEM.
+
+        Raises
+        ------
+        NotFound, InvalidValue, NotSupported
+        """
+        self._need("link")
+        return _cards.change_link(self, network, up=up, bandwidth=bandwidth, delay=delay, loss=loss)
+
+    # What an engine does of it
+
+    @abstractmethod
+    def host_link(self, network: str) -> str:
+        """The name of the host's end of its link to a network while it runs (asks the host)."""
+
+    @abstractmethod
+    def plug(self, card: NetworkInterface, *, live: bool) -> NetworkInterface:
+        """Connect it as `card` says, for the next start and, if `live`, now; returns what became of it."""
+
+    @abstractmethod
+    def unplug(self, card: NetworkInterface, *, live: bool) -> None:
+        """Take a connection away, for the next start and, if `live`, now; `spec` has it no more."""
+
+    @abstractmethod
+    def unplugging(self, network: str) -> list[list[str]]:
+        """What its host does should this process die while it connects it to a network: argv lists."""
+
+    @abstractmethod
+    def connected(self, interfaces: tuple[NetworkInterface, ...]) -> None:
+        """Keep that it has these connections now."""
+
+    @abstractmethod
+    def resettle(self) -> None:
+        """While it runs: tell it the addresses, the way on and the name servers that it has now."""
+
+    def note_links(self, links: dict[str, Link]) -> None:
+        """Keep in mind how it is connected; `links` are those that are not as they come."""
+        self._links = links
+
+    def set_carrier(self, network: str, *, up: bool) -> None:
+        """Have its card see that the cable is plugged in, or not."""
+        self.host.run(["ip", "link", "set", self.host_link(network), "up" if up else "down"], check=True)
 
     def snapshot(self, name: str) -> None:
         """Keep its state, memory and disk, under a name."""

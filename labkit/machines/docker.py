@@ -24,9 +24,10 @@ from ..hosts._launch import remove_tree
 from ..hosts._runc import lacking
 from . import _docker_api
 from ._docker_api import LABEL, TROUBLE, Api, spoken, state_in_list, state_of
+from ._docker_cards import kept_cards
 from ._docker_images import DockerImages
 from ._docker_machine import SNAPSHOTS, DockerMachine, container_name, has_limits
-from ._docker_networks import DockerNetworks, DockerVolumes
+from ._docker_networks import DockerNetworks, DockerVolumes, name_in_docker
 from ._docker_recipe import (
     Recipe,
     check_capabilities,
@@ -39,8 +40,8 @@ from ._docker_recipe import (
     check_volumes,
 )
 from ._docker_service import DockerService, scale
-from .base import MachineSpec, Sample, machine_folder
-from .engine import Engine, Field
+from .base import MachineSpec, NetworkInterface, Sample, machine_folder
+from .engine import Engine, Field, NetworksWanted
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -135,7 +136,7 @@ class DockerEngine(Engine[DockerMachine]):
     def create(
         self, name: str, *, image: str = "small", command: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None, memory: int | str | None = None, cpus: float | None = None,
-        processes: int | None = None, networks: Iterable[str] = (), ports: Mapping[int | str, int | str] | None = None,
+        processes: int | None = None, networks: NetworksWanted = (), ports: Mapping[int | str, int | str] | None = None,
         volumes: Mapping[str, str] | None = None, privileged: bool = False, read_only: bool = False,
         cap_add: Iterable[str] = (), cap_drop: Iterable[str] = (), user: str = "", tty: bool | None = None,
         service: str = "", timeout_s: float = 180,
@@ -188,11 +189,12 @@ class DockerEngine(Engine[DockerMachine]):
         self._check_limits(recipe)
         return self.make(recipe, in_lab, deadline)
 
-    def _sort_networks(self, name: str, networks: Iterable[str]) -> tuple[list[str], list[str]]:
-        """The lab's networks among those given, and Docker's own."""
-        names = [networks] if isinstance(networks, str) else list(networks)
-        in_lab = self._check_names(name, [network for network in names if network in self.host.lab.networks])
-        own = [check_name(network, "name of a network") for network in names if network not in in_lab]
+    def _sort_networks(self, name: str, networks: NetworksWanted) -> tuple[list[NetworkInterface], list[str]]:
+        """The connections to the lab's networks among those given, and the names of Docker's own."""
+        given = [networks] if isinstance(networks, str | NetworkInterface) else list(networks)
+        lab = self.host.lab.networks
+        own = [check_name(one, "name of a network") for one in given if isinstance(one, str) and one not in lab]
+        in_lab = self._check_names(name, [one for one in given if one not in own])
         if len(set(own)) != len(own):
             raise InvalidValue("a network is given twice", hint="name each network once")
         return in_lab, [self.networks[network].name for network in own]
@@ -203,20 +205,24 @@ class DockerEngine(Engine[DockerMachine]):
         reason, instead = DockerMachine(self, recipe)._reasons()["limits"]  # noqa: SLF001
         raise NotSupported(f"limits are not possible: {reason}", hint=instead, host=self.host.name)
 
-    def make(self, recipe: Recipe, networks: Sequence[str], deadline: float) -> DockerMachine:
+    def make(self, recipe: Recipe, cards: Sequence[NetworkInterface], deadline: float) -> DockerMachine:
         """Reserve, make, start: all or nothing."""
         name = recipe.spec.name
         with progress(f"create {name}", quiet_s=1.0):
             self.api()  # before an image is made for nothing
             recipe = recipe if recipe.reference else replace(recipe, reference=self.images.resolve(recipe.spec.image))
             with self._reserved(recipe.spec, self._undo(name)) as made:
-                for network in networks:
-                    made.append(network)
-                    self.networks.ensure_lab_network(self.host.lab.networks[network])
-                    recipe = recipe.with_card(self.host.lab.networks[network].reserve(name))
+                for card in cards:
+                    made.append(card.network)
+                    self.networks.ensure_lab_network(self.host.lab.networks[card.network])
+                    recipe = recipe.with_card(self._join(name, card, dhcp=False), given_mac=bool(card.mac))
                 machine = self._machines[name] = DockerMachine(self, recipe)
-                # DHCP and DNS take as long to be told as Docker to start a container: at the same time.
-                with machine.acting("create") as task, self._announced(recipe.spec), spoken(self.host, name):
+                # DNS is told while Docker starts the container.
+                with (
+                    machine.acting("create") as task,
+                    self._announced(recipe.spec, dhcp=False),
+                    spoken(self.host, name),
+                ):
                     task.phase("making the container")
                     self._make_container(recipe, container_name(name))
                     task.phase("starting it")
@@ -260,8 +266,7 @@ class DockerEngine(Engine[DockerMachine]):
     def create_like(self, machine: DockerMachine, name: str) -> DockerMachine:
         """Make a machine with the files of another."""
         recipe = machine.recipe
-        cards = [card.network for card in recipe.spec.interfaces]
-        self._check_names(name, cards)
+        cards = self._check_names(name, [card.network for card in recipe.spec.interfaces])
         reference = machine.commit(_CLONES, name)
         spec = replace(recipe.spec, name=name, interfaces=())
         try:
@@ -288,6 +293,11 @@ class DockerEngine(Engine[DockerMachine]):
         """What the host does should this process die while it makes a machine."""
         remove = [*self._argv("remove"), str(self.host.sockets / "docker.sock"), container_name(name)]
         return [remove, ["rm", "-rf", "--", str(machine_folder(self.host, name))]]
+
+    def disconnecting(self, container: str, network: str) -> list[str]:
+        """What the host does to take a container from a network of the lab: argv."""
+        name = name_in_docker(self.host.lab.networks[network])
+        return [*self._argv("disconnect"), str(self.host.sockets / "docker.sock"), container, name]
 
     @staticmethod
     def _argv(what: str) -> list[str]:
@@ -365,6 +375,8 @@ class DockerEngine(Engine[DockerMachine]):
     def _known(self, entry: dict[str, Any]) -> DockerMachine:
         """One object a machine, so that events reach the one that is held."""
         recipe = Recipe.from_labels(entry["Labels"])
+        if (cards := kept_cards(machine_folder(self.host, recipe.spec.name))) is not None:
+            recipe = replace(recipe, spec=replace(recipe.spec, interfaces=cards))
         machine = self._machines.get(recipe.spec.name)
         if machine is None or machine.spec != recipe.spec:
             machine = self._machines[recipe.spec.name] = DockerMachine(self, recipe)

@@ -14,13 +14,15 @@ from .._changes import What
 from .._paths import disk_room
 from .._values import check_name
 from ..errors import InvalidValue, LabError, LabGone, NameInUse
-from .base import Machine, MachineSpec, Sample, State, machine_folder
+from .base import Machine, MachineSpec, NetworkInterface, Sample, State, machine_folder
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..widgets.form import Form
 
 M = TypeVar("M", bound=Machine)
+# What `create` takes: names of networks, or with an address or MAC that is asked for.
+NetworksWanted = str | NetworkInterface | Iterable[str | NetworkInterface]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +167,26 @@ class Engine(ABC, Generic[M]):
 
     # What every `create` does
 
-    def _check_names(self, name: str, networks: Iterable[str]) -> list[str]:
-        """The names of the networks, each checked to be there; raises what is wrong with them or with `name`."""
+    def _check_names(self, name: str, networks: NetworksWanted) -> list[NetworkInterface]:
+        """The connections that are asked for, each network checked to be there; raises what is wrong."""
         check_name(name, "name of a machine")
-        names = [networks] if isinstance(networks, str) else list(networks)
-        if len(set(names)) != len(names):
+        given = [networks] if isinstance(networks, str | NetworkInterface) else list(networks)
+        cards = [NetworkInterface(one) if isinstance(one, str) else one for one in given]
+        for card in cards:
+            if not isinstance(card, NetworkInterface):
+                raise InvalidValue(
+                    f"{ascii(card)[:60]} is no network", hint='give names, or NetworkInterface("lan", address="…")'
+                )
+            self.host.lab.networks[card.network]
+        if len({card.network for card in cards}) != len(cards):
             raise InvalidValue("a network is given twice", hint="name each network once")
-        for network in names:
-            self.host.lab.networks[network]
-        return names
+        return cards
+
+    def _join(self, name: str, wanted: NetworkInterface, *, dhcp: bool = True) -> NetworkInterface:
+        """Have a network on this host, and an address on it for the machine `name`."""
+        network = self.host.lab.networks[wanted.network]
+        network.ensure_on(self.host)
+        return network.reserve(name, dhcp=dhcp, address=wanted.address, mac=wanted.mac)
 
     @contextlib.contextmanager
     def _reserved(self, spec: MachineSpec, undo: Sequence[Sequence[str]]) -> Iterator[list[str]]:
@@ -226,11 +239,13 @@ class Engine(ABC, Generic[M]):
             raise LabGone(f"the host ended while a machine was made: {error}", host=self.host.name) from error
 
     @contextlib.contextmanager
-    def _announced(self, spec: MachineSpec) -> Iterator[None]:
+    def _announced(self, spec: MachineSpec, *, dhcp: bool = True) -> Iterator[None]:
         """While in this context, tell DHCP and DNS of the machine; at its end they know."""
         with ThreadPoolExecutor(1) as pool:
             networks = self.host.lab.networks
-            told = [pool.submit(networks[card.network].announce, spec.name, card) for card in spec.interfaces]
+            told = [
+                pool.submit(networks[card.network].announce, spec.name, card, dhcp=dhcp) for card in spec.interfaces
+            ]
             yield
             for future in told:
                 future.result()

@@ -26,8 +26,8 @@ from ._domain import Domain, check_vcpus, read_spec
 from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
 from ._template import Template, is_template
-from .base import KvmSpec, Sample, machine_folder
-from .engine import Engine, Field
+from .base import KvmSpec, NetworkInterface, Sample, machine_folder
+from .engine import Engine, Field, NetworksWanted
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -89,7 +89,7 @@ class KvmEngine(Engine[KvmMachine]):
 
     def create(
         self, name: str, *, image: str | Image = "small", memory: int | str = "128 MiB", vcpus: int = 1,
-        disk: int | str = "256 MiB", networks: Iterable[str] = (), instant: bool = True, graphics: bool = False,
+        disk: int | str = "256 MiB", networks: NetworksWanted = (), instant: bool = True, graphics: bool = False,
         timeout_s: float = 180,
     ) -> KvmMachine:  # fmt: skip
         """Make a virtual machine and wait until it answers to `run`.
@@ -105,7 +105,8 @@ class KvmEngine(Engine[KvmMachine]):
         vcpus
             1 to 8 virtual processors.
         networks
-            Names of lab networks; each gives it an interface with an address.
+            Names of lab networks; each gives it an interface with an address. For one that is chosen:
+            ``NetworkInterface("lan", address="198.19.1.50")``.
         instant
             Restore a prepared memory image instead of booting.
         graphics
@@ -115,11 +116,11 @@ class KvmEngine(Engine[KvmMachine]):
 
         Raises
         ------
-        InvalidName, InvalidValue, NameInUse, NotFound, NotEnoughMemory, NotEnoughDisk, ImageError,
+        InvalidName, InvalidValue, NameInUse, NotFound, NotEnough, NotEnoughMemory, NotEnoughDisk, ImageError,
         DeviceMissing, DeadlineExceeded
         """
         deadline = time.monotonic() + parse_duration(timeout_s, "time limit")
-        names = self._check_names(name, networks)
+        cards = self._check_names(name, networks)
         check_vcpus(vcpus)
         sizes = parse_size(memory, "memory size"), parse_size(disk, "disk size")
         with progress(f"create {name}", quiet_s=1.0):
@@ -134,11 +135,11 @@ class KvmEngine(Engine[KvmMachine]):
                     self.make_overlay(domain.disk, chosen.disk, "raw", domain.spec.disk_bytes)
                     self._start(domain)
 
-            return self._make(spec, chosen, names, boot, deadline)
+            return self._make(spec, chosen, cards, boot, deadline)
 
     def create_like(self, spec: KvmSpec, name: str, make_disk: Callable[[Path], None]) -> KvmMachine:
         """Make a machine of the same kind as `spec`, with the disk that `make_disk` writes."""
-        names = self._check_names(name, [card.network for card in spec.interfaces])
+        cards = self._check_names(name, [card.network for card in spec.interfaces])
         image = get_image(spec.image)
         self._check_room(image, spec.memory_bytes, spec.disk_bytes)
 
@@ -147,7 +148,7 @@ class KvmEngine(Engine[KvmMachine]):
             self._start(domain)
 
         fresh = replace(spec, name=name, interfaces=())
-        return self._make(fresh, image, names, boot, time.monotonic() + 180)
+        return self._make(fresh, image, cards, boot, time.monotonic() + 180)
 
     def _check_room(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
         from ..hosts.doctor import require_disk, require_memory, require_program, require_tun
@@ -175,12 +176,16 @@ class KvmEngine(Engine[KvmMachine]):
 
     def _undo(self, name: str) -> list[list[str]]:
         """What the host does should this process die while it makes a machine."""
-        virsh = ["virsh", "-q", "-c", f"qemu+unix:///system?socket={self.connection_path()}"]
+        virsh = self.virsh()
         folder = str(machine_folder(self.host, name))
         return [
             [*virsh, "destroy", name], [*virsh, "undefine", name], ["rm", "-rf", "--", folder],
             [*virsh, "destroy", name],  # what libvirt was still about to start
         ]  # fmt: skip
+
+    def virsh(self) -> list[str]:
+        """The beginning of a command that the host gives its libvirt."""
+        return ["virsh", "-q", "-c", f"qemu+unix:///system?socket={self.connection_path()}"]
 
     def connection_path(self) -> Path:
         """The socket of the host's libvirt as its daemon knows it."""
@@ -188,15 +193,14 @@ class KvmEngine(Engine[KvmMachine]):
         return (self.host.sockets / "libvirt.sock").resolve()
 
     def _make(
-        self, spec: KvmSpec, image: Image, networks: list[str], boot: Callable[[Domain], None], deadline: float
+        self, spec: KvmSpec, image: Image, cards: list[NetworkInterface], boot: Callable[[Domain], None],
+        deadline: float,
     ) -> KvmMachine:  # fmt: skip
         """Reserve, boot, tell the guest who it is; all or nothing."""
         with self._reserved(spec, self._undo(spec.name)) as made:
-            for name in networks:
-                made.append(name)
-                network = self.host.lab.networks[name]
-                network.ensure_on(self.host)
-                spec = replace(spec, interfaces=(*spec.interfaces, network.reserve(spec.name)))
+            for card in cards:
+                made.append(card.network)
+                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card)))
             machine = self._machines[spec.name] = KvmMachine(self, spec)
             with machine.acting("create") as task, self._announced(spec), spoken(self.host.name, spec.name):
                 task.phase("waking it up")

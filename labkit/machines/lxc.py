@@ -33,8 +33,8 @@ from ._lxc_config import (
 from ._lxc_events import STATES, Monitor
 from ._lxc_files import FOLDER
 from ._lxc_machine import LxcMachine
-from .base import Sample, State, machine_folder
-from .engine import Engine, Field
+from .base import NetworkInterface, Sample, State, machine_folder
+from .engine import Engine, Field, NetworksWanted
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -120,7 +120,7 @@ class LxcEngine(Engine[LxcMachine]):
 
     def create(
         self, name: str, *, image: str | Image | Path = "small", command: Sequence[str] | None = None,
-        memory: int | str | None = None, cpus: float | None = None, networks: Iterable[str] = (),
+        memory: int | str | None = None, cpus: float | None = None, networks: NetworksWanted = (),
         ephemeral: bool = False, capabilities_dropped: Iterable[str] = (),
         capabilities_kept: Iterable[str] | None = None, seccomp: bool = True, syscalls_refused: Iterable[str] = (),
         unprivileged: bool = False, timeout_s: float = 60,
@@ -140,7 +140,8 @@ class LxcEngine(Engine[LxcMachine]):
         cpus
             Processor time it may use, in processors: 0.5 is half of one.
         networks
-            Names of lab networks; each gives it an interface with an address.
+            Names of lab networks; each gives it an interface with an address. For one that is chosen:
+            ``NetworkInterface("lan", address="198.19.1.50")``.
         ephemeral
             Whether it vanishes when it stops.
         capabilities_dropped
@@ -162,7 +163,7 @@ class LxcEngine(Engine[LxcMachine]):
         EngineError, DeadlineExceeded
         """
         deadline = time.monotonic() + parse_duration(timeout_s, "time limit")
-        names = self._check_names(name, networks)
+        cards = self._check_names(name, networks)
         spec = LxcSpec(
             name, "", self._memory(memory), len(os.sched_getaffinity(0)), 0,
             command=tuple(check_argv(command)) if command is not None else (), cpus=check_cpus(cpus),
@@ -175,7 +176,7 @@ class LxcEngine(Engine[LxcMachine]):
             chosen = get_image(image) if isinstance(image, str) else image
             shown = chosen.name if isinstance(chosen, Image) else chosen.name.partition(".")[0]
             spec = replace(spec, image=shown, root=_lxc_files.ensure_root(self.host, chosen, spec.first_id))
-            return self._make(spec, names, "", deadline)
+            return self._make(spec, cards, "", deadline)
 
     def create_like(self, spec: LxcSpec, networks: Iterable[str], layer: str) -> LxcMachine:
         """Make a container as `spec` says that begins with a copy of `layer`, a path on the host."""
@@ -207,15 +208,13 @@ class LxcEngine(Engine[LxcMachine]):
             )  # fmt: skip
         return FIRST_ID
 
-    def _make(self, spec: LxcSpec, networks: list[str], layer: str, deadline: float) -> LxcMachine:
+    def _make(self, spec: LxcSpec, cards: list[NetworkInterface], layer: str, deadline: float) -> LxcMachine:
         """Reserve, lay out, start; all or nothing."""
         version = self.cgroup_version()
         with self._reserved(spec, self._undo(spec.name)) as made:
-            for name in networks:
-                made.append(name)
-                network = self.host.lab.networks[name]
-                network.ensure_on(self.host)
-                spec = replace(spec, interfaces=(*spec.interfaces, network.reserve(spec.name, dhcp=False)))
+            for card in cards:
+                made.append(card.network)
+                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card, dhcp=False)))
             machine = LxcMachine(self, spec)
             with machine.acting("create") as task:
                 self._machines[spec.name] = machine

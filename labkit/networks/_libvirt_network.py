@@ -22,13 +22,16 @@ class LibvirtNetwork:
         self._network = network
         self._host = host
 
-    def announce(self, name: str, mac: str, address: str, *, dhcp: bool) -> None:
-        """Make DNS, and DHCP if it is to, know a machine; what they knew of its name or address is replaced."""
+    def announce(self, name: str, mac: str, address: str, *, dhcp: bool, dns: bool) -> None:
+        """Make DHCP and DNS know a machine; what they knew of its name or address is replaced."""
+        parts = []
+        if dhcp:
+            stale = [_dhcp(name=name), _dhcp(ip=address)]
+            parts.append((_DHCP, _dhcp(mac=mac, name=name, ip=address), stale))
+        if dns:
+            parts.append((_DNS, _dns([name], ip=address), [_dns([name]), _dns([], ip=address)]))
         with spoken(self._host, name):
-            for section, whole, stale in (
-                (_DHCP, _dhcp(mac=mac, name=name, ip=address), [_dhcp(name=name), _dhcp(ip=address)]),
-                (_DNS, _dns([name], ip=address), [_dns([name]), _dns([], ip=address)]),
-            )[not dhcp :]:
+            for section, whole, stale in parts:
                 try:
                     self._update(_ADD, section, whole)
                 except libvirt.libvirtError:
@@ -37,12 +40,33 @@ class LibvirtNetwork:
                             self._update(_DELETE, section, part)
                     self._update(_ADD, section, whole)
 
-    def forget(self, name: str, mac: str, address: str, *, dhcp: bool) -> None:
-        """Make DNS, and DHCP if it does, forget a machine, if they know it."""
-        parts = ((_DHCP, _dhcp(mac=mac, name=name, ip=address)), (_DNS, _dns([name], ip=address)))
-        for section, whole in parts[not dhcp :]:
+    def forget(self, name: str, mac: str, address: str, *, dhcp: bool, dns: bool) -> None:
+        """Make DHCP and DNS forget a machine, if they know it."""
+        parts = []
+        if dhcp:
+            parts.append((_DHCP, _dhcp(mac=mac, name=name, ip=address)))
+        if dns:
+            parts.append((_DNS, _dns([name], ip=address)))
+        for section, whole in parts:
             with contextlib.suppress(libvirt.libvirtError):
                 self._update(_DELETE, section, whole)
+
+    def wake(self, spare: str, *, dns: bool) -> None:
+        """Have libvirt start the network's dnsmasq if it has ended: it looks with each change.
+
+        Parameters
+        ----------
+        spare
+            An address of the network that no machine has.
+        dns
+            Whether DNS is served; else DHCP is.
+        """
+        section, entry = _DHCP, _dhcp(mac="52:54:00:00:00:00", name="labkit-wake", ip=spare)
+        if dns:
+            section, entry = _DNS, _dns(["labkit-wake"], ip=spare)
+        with spoken(self._host):
+            self._update(_ADD, section, entry)
+            self._update(_DELETE, section, entry)
 
     def _update(self, command: int, section: int, element: Element) -> None:
         xml = tostring(element, encoding="unicode")

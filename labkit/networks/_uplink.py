@@ -105,11 +105,11 @@ def ensure(host: Host) -> None:
     _settle(host)
 
 
-def last_words(host: Host) -> str:
+def last_words(host: Host, lines: int = 8) -> str:
     """The last lines of what keeps the way out of `host` open has written."""
     from ..hosts._libvirtd import last_lines
 
-    return last_lines(_log(host))
+    return last_lines(_log(host), lines)
 
 
 # ── Opening and closing ───────────────────────────────────────────────────────────────────────

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -114,6 +113,12 @@ def of_keeper(name: str, which: str) -> dict[str, Any]:
         result["up"] = _uplink.uplink_is_up(alpha)
         result["noted"] = "uplink ended" in (lab.folder / "journal.jsonl").read_text()
         result["last words"] = _uplink.last_words(alpha)
+        result["card says"] = lan._repr_mimebundle_()["text/html"]
+        result["repaired"] = lan.repair()
+        result["up after repair"] = _uplink.uplink_is_up(alpha)
+        for pid in keepers(name).values():
+            kill(pid)
+        gone(name)
         lan.ensure_on(alpha)
         result["up again"] = _uplink.uplink_is_up(alpha)
         again = keepers(name)
@@ -177,8 +182,8 @@ def main() -> None:
     result: dict[str, Any] = {}
     for kind in kinds:
         result[kind] = KINDS[kind](name)
-        with contextlib.suppress(Exception):
-            Lab.attach(name).close()
+        if kind == "lab":  # what the others had is gone with their labs
+            Lab.open(name).close()
     result["frames"] = frames_until_now()
     print(json.dumps(result))
 

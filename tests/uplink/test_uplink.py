@@ -168,6 +168,10 @@ def test_a_way_that_died_is_told_and_opened_again(ends: Outcome, killed: str) ->
     seen = ends[killed]
     assert seen["before"] == seen["another"] == BOTH
     assert (seen["told"], seen["noted"], seen["up"], seen["up again"]) == (True, True, False, True)
+    assert "leads out of the lab" in seen["card says"]
+    assert "its way out is closed" in seen["card says"]
+    assert len(seen["repaired"]) == 1
+    assert seen["up after repair"]
     assert seen["after the lab"] == []
     assert killed != "pasta" or "pasta has ended with signal 9" in seen["last words"]
 

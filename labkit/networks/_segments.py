@@ -1,0 +1,87 @@
+"""What joins the bridges of a network on several hosts: VXLAN, or a VLAN on the wire between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import EngineError, NotSupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..hosts.base import Host
+    from ._record import Record
+
+_VXLAN_PORT = "4789"
+_WIRE = "eth0"  # a host's link to the others
+_EVERYBODY = "00:00:00:00:00:00"
+
+
+def link_of(record: Record) -> str:
+    """The name of the link that leads to the other hosts."""
+    return f"{'vlan' if record.vlan else 'vx'}{record.number}"
+
+
+def join(record: Record, bridge: str, host: Host, others: list[Host]) -> None:
+    """Connect the bridge of `host` to those of `others`, and theirs to it."""
+    if record.vlan:
+        _tag(record, bridge, host)
+    elif others:
+        for one in [host, *others]:
+            _tunnel(record, bridge, one, [other for other in [host, *others] if other is not one])
+
+
+def _exists(host: Host, link: str) -> bool:
+    return host.run(["ip", "link", "show", link]).ok
+
+
+def _plug(host: Host, link: str, bridge: str) -> None:
+    host.run(["ip", "link", "set", link, "master", bridge, "up"], check=True)
+
+
+def _tag(record: Record, bridge: str, host: Host) -> None:
+    """Have frames leave and enter by the wire between hosts with the network's tag (IEEE 802.1Q)."""
+    link = link_of(record)
+    if not _exists(host, link):
+        words = ["ip", "link", "add", "link", _WIRE, "name", link, "type", "vlan", "id", str(record.vlan)]
+        done = host.run(words)
+        if "Unknown device type" in done.stderr:
+            raise NotSupported(
+                "this kernel has no VLANs (8021q)", host=host.name,
+                hint="leave vlan out: hosts are joined by VXLAN then; or load the module with: modprobe 8021q",
+            )  # fmt: skip
+        if not done.ok:
+            raise EngineError(f"the VLAN {record.vlan} could not be made: {done.stderr.strip()}", host=host.name)
+    _plug(host, link, bridge)
+
+
+def _tunnel(record: Record, bridge: str, host: Host, peers: list[Host]) -> None:
+    """Have a VXLAN (RFC 7348) between `host` and its peers, over the backbone."""
+    link = link_of(record)
+    if not _exists(host, link):
+        host.run(
+            ["ip", "link", "add", link, "type", "vxlan", "id", str(record.number), "local", host.address,
+             "dstport", _VXLAN_PORT], check=True,
+        )  # fmt: skip
+    _plug(host, link, bridge)
+    known = host.run(["bridge", "fdb", "show", "dev", link]).stdout
+    for peer in peers:  # one flooding entry each: broadcasts reach every host of the network
+        if f"dst {peer.address} " not in known:
+            host.run(["bridge", "fdb", "append", _EVERYBODY, "dev", link, "dst", peer.address])
+
+
+def leave(record: Record, host: Host) -> None:
+    """Take the link to the other hosts away."""
+    host.run(["ip", "link", "del", link_of(record)])
+
+
+def lead_to(record: Record, home: Host, others: Iterable[Host]) -> None:
+    """Have the other hosts know that a routed network lies behind its home."""
+    for host in others:
+        host.run(["ip", "route", "replace", record.cidr, "via", home.address], check=True)
+
+
+def lead_nowhere(record: Record, others: Iterable[Host]) -> None:
+    """Have the other hosts forget the way to a routed network."""
+    for host in others:
+        host.run(["ip", "route", "del", record.cidr])
