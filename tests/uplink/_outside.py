@@ -29,7 +29,7 @@ def main() -> None:
 
 def run_in_world(folder: Path, argv: list[str]) -> int:
     """Run the command; its exit code."""
-    for knob, value in (("ipv6/conf/all/disable_ipv6", "1"), ("ipv4/ping_group_range", "0 2147483647")):
+    for knob, value in (("ipv6/conf/all/disable_ipv6", "1"), ("ipv4/ping_group_range", "0 65535")):
         Path("/proc/sys/net", knob).write_text(value)
     _lay_over_etc(folder / "etc", "resolv.conf", f"nameserver {RESOLVER}\n")
     control = str(folder / "control")

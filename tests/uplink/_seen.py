@@ -18,7 +18,7 @@ from _internet import SERVER
 
 from labkit.testing import take_stock
 
-TRY_S = 4
+TRY_S, PATIENT_S = 4, 30
 
 
 def frames() -> list[str]:
@@ -70,7 +70,7 @@ def keepers(lab: str) -> dict[str, int]:
 _FETCH = """
 import sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-print(opener.open(f"http://{sys.argv[1]}:{sys.argv[2]}/", timeout=4).read().decode())
+print(opener.open(f"http://{sys.argv[1]}:{sys.argv[2]}/", timeout=20).read().decode())
 """
 
 
@@ -79,14 +79,14 @@ def fetch(address: str, port: int = 80) -> list[str]:
     return ["/usr/bin/python3", "-I", "-S", "-c", _FETCH, address, str(port)]
 
 
-def wget(address: str, port: int = 80) -> list[str]:
+def wget(address: str, port: int = 80, timeout_s: int = TRY_S) -> list[str]:
     """The command by which a guest fetches a page."""
-    return ["timeout", str(TRY_S), "wget", "-q", "-O", "-", f"http://{address}:{port}/"]
+    return ["timeout", str(timeout_s), "wget", "-q", "-O", "-", f"http://{address}:{port}/"]
 
 
-def lookup(name: str) -> list[str]:
+def lookup(name: str, timeout_s: int = 2 * TRY_S) -> list[str]:
     """The command by which a guest asks its resolver for an address."""
-    return ["timeout", str(2 * TRY_S), "nslookup", name]
+    return ["timeout", str(timeout_s), "nslookup", name]
 
 
 def said(argv: list[str]) -> str:
