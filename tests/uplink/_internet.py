@@ -90,10 +90,10 @@ def serve_pages() -> None:
     ThreadingHTTPServer((SERVER, 80), Page).serve_forever()
 
 
-def serve_names() -> None:
+def serve_names(address: str = RESOLVER) -> None:
     """Know one name, and of every other that there is none."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind((RESOLVER, 53))
+    server.bind((address, 53))
     while True:
         question, asker = server.recvfrom(4096)
         end = question.index(0, 12) + 5

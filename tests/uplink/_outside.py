@@ -11,11 +11,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from _internet import GATEWAY, MACHINE, MACS, RESOLVER
+from _internet import GATEWAY, MACHINE, MACS, RESOLVER, serve_names
 
 
 def main() -> None:
@@ -31,7 +32,8 @@ def run_in_world(folder: Path, argv: list[str]) -> int:
     """Run the command; its exit code."""
     for knob, value in (("ipv6/conf/all/disable_ipv6", "1"), ("ipv4/ping_group_range", "0 65535")):
         Path("/proc/sys/net", knob).write_text(value)
-    _lay_over_etc(folder / "etc", "resolv.conf", f"nameserver {RESOLVER}\n")
+    resolver = os.environ.get("OUTSIDE_RESOLVER", RESOLVER)
+    _lay_over_etc(folder / "etc", "resolv.conf", f"nameserver {resolver}\n")
     control = str(folder / "control")
     internet = subprocess.Popen(
         ["unshare", "--net", sys.executable, str(Path(__file__).with_name("_internet.py")), control],
@@ -50,6 +52,8 @@ def run_in_world(folder: Path, argv: list[str]) -> int:
         internet.stdin.write("there is a link\n")
         internet.stdin.flush()
         _expect(internet, "up")
+        if resolver.startswith("127."):  # as systemd-resolved is on many machines
+            threading.Thread(target=serve_names, args=(resolver,), daemon=True).start()
         return subprocess.run(argv, env={**os.environ, "OUTSIDE": control}, check=False).returncode
     finally:
         internet.kill()

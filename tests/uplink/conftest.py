@@ -29,14 +29,14 @@ Outcome = dict[str, Any]
 def in_world() -> Callable[..., Outcome]:
     """Run one of the programs of this folder in the world of _outside.py; what it has seen."""
 
-    def run(program: str, *words: str) -> Outcome:
+    def run(program: str, *words: str, **env: str) -> Outcome:
         name = f"t-{secrets.token_hex(4)}"
         before = take_stock(name)
         as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
         argv = ["unshare", *as_root, *WORLD, sys.executable, *_program(program, name, words)]
         done = subprocess.run(
             argv, capture_output=True, text=True, check=False, timeout=500, cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LABKIT_PROGRESS": "off"},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LABKIT_PROGRESS": "off", **env},
         )  # fmt: skip
         left = settle(name, before)
         outcome = _told(done)

@@ -118,6 +118,15 @@ def test_without_the_network_there_is_no_way(reach: Outcome) -> None:
     assert reach["isolated"] == "InvalidValue"
 
 
+def test_names_come_through_a_resolver_on_the_machines_own_loopback(in_world: World) -> None:
+    """Where systemd-resolved or the like serves names, the network has them, and its neighbours do not."""
+    engines = "lxc,docker" if os.geteuid() == 0 else "kvm"
+    seen = in_world("_stub.py", engines, OUTSIDE_RESOLVER="127.0.0.53")
+    assert seen["the machine"].startswith(PAGE), "the machine's resolver does not answer"
+    assert seen["names"] == {which: which == "out" for which in seen["names"]}
+    assert seen["frames"] == []
+
+
 # ── By default ────────────────────────────────────────────────────────────────────────────────
 
 
