@@ -7,8 +7,8 @@ leaves behind is a supervisor in a session of its own, which no client and no te
 
 The supervisor holds a connection to the host's first process and hangs on it: when that process
 ends, in whatever way, so does pasta; when the supervisor itself is killed, the kernel kills pasta.
-It listens on a Unix socket: that it answers there says that the way is open, that it hangs up says
-that it no longer is, and ``end`` asks it to close it.
+It listens on a Unix socket: that it answers there, with the options of pasta, says that the way is
+open, that it hangs up says that it no longer is, and ``end`` asks it to close it.
 
 The JSON has ``ctl`` (the control socket of the host's first process), ``socket`` and ``lock`` (what
 it makes), ``log``, ``name`` (what pasta is called among processes), ``program``, ``options``,
@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
-END = b"end"
+END, GREETING_BYTES = b"end", 1 << 16
 _NOISE = "Failed to send"  # to the system log, of which there may be none
 _LAST_LINES = 8
 
@@ -70,7 +70,7 @@ def _be_supervisor(config: dict[str, Any], tell: int) -> NoReturn:
         if _is_ours(config):
             way = Way(config)
     except (Failed, OSError) as error:
-        _note(str(error))
+        _note(f"ends: {error}")
         answer = {"error": str(error)}
     try:
         os.write(tell, json.dumps(answer).encode())
@@ -205,11 +205,17 @@ class Way:
                 _note(f"ends: pasta has ended with {self._exit_code()}: {self._last_words()}")
                 return
             if self.listener in ready:
-                self.clients.append(self.listener.accept()[0])
+                self._greet(self.listener.accept()[0])
             for client in [client for client in self.clients if client in ready]:
                 if self._asks_for_end(client):
                     _note("ends: asked")
                     return
+
+    def _greet(self, client: socket.socket) -> None:
+        """Tell a client how the way was opened."""
+        self.clients.append(client)
+        with contextlib.suppress(OSError):  # it hung up: noticed when it is read
+            client.send(json.dumps(self.config["options"]).encode())
 
     def _asks_for_end(self, client: socket.socket) -> bool:
         with contextlib.suppress(OSError):

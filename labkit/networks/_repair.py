@@ -92,7 +92,7 @@ class Inspection:
             yield self._fault(host, "nobody serves DHCP and DNS (dnsmasq has ended)", self._wake)
 
         if network.uplink and not _uplink.uplink_is_up(host):
-            yield self._fault(host, f"its way out is closed ({_uplink.last_words(host, 1)})", _uplink.ensure)
+            yield self._fault(host, f"its way out is closed ({_uplink.why_closed(host)})", _uplink.ensure)
 
     def _wake(self, host: Host) -> None:
         host.kvm.network(self._network.name).wake(str(self._record.range[-2]), dns=self._network.dns)

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from .._changes import What
 from ..errors import Busy, DaemonFailed, InvalidValue, LabError, Unavailable
-from ._pasta import END
+from ._pasta import END, GREETING_BYTES
 from ._uplink_rules import GATEWAY, HOST, LINK, NETWORK, RESOLVER, Rules, removed
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ def _was_opened(host: Host) -> bool:
 
 def uplink_is_up(host: Host) -> bool:
     """Whether the way out of `host` is open now (asks what keeps it open)."""
-    with contextlib.suppress(OSError), _connect(host):
-        return True
-    return False
+    return _opened_with(host) is not None
 
 
 def ensure(host: Host) -> None:
@@ -105,11 +103,11 @@ def ensure(host: Host) -> None:
     _settle(host)
 
 
-def last_words(host: Host, lines: int = 8) -> str:
-    """The last lines of what keeps the way out of `host` open has written."""
+def why_closed(host: Host) -> str:
+    """Why the way out of `host` has closed by itself, as far as what kept it open could still tell."""
     from ..hosts._libvirtd import last_lines
 
-    return last_lines(_log(host), lines)
+    return last_lines(_log(host), 1).partition(" ends: ")[2] or "what kept it open was killed"
 
 
 # ── Opening and closing ───────────────────────────────────────────────────────────────────────
@@ -122,11 +120,14 @@ def _settle(host: Host) -> None:
         if not ways:
             _end(host)
             return
-        machine, names, up = look_at_machine(), has_resolver(), uplink_is_up(host)
-        if not up:  # one that is open may wait for a machine that is offline for a while
+        machine, names, opened = look_at_machine(), has_resolver(), _opened_with(host)
+        if opened is not None and names and "--dns-forward" not in opened:
+            _close(host)  # there was nobody to ask for names then
+            opened = None
+        if opened is None:  # one that is open may wait for a machine that is offline for a while
             check_machine(machine)
         _set_rules(host, rules_for(ways, machine, resolves=names))  # before the way, so that it opens into them
-        if not up:
+        if opened is None:
             _start(host, names=names)
             host.lab.journal("uplink", host=host.name)
     _watch(host)
@@ -191,13 +192,18 @@ def options(program: str, *, names: bool) -> list[str]:
     return words
 
 
-def _end(host: Host) -> None:
-    """Close the way; returns when it is closed."""
-    with contextlib.suppress(OSError), _connect(host) as supervisor:
+def _close(host: Host) -> None:
+    """End pasta; returns when it has ended."""
+    with contextlib.suppress(ConnectionError, FileNotFoundError), _connect(host)[0] as supervisor:
         supervisor.send(END)
         if not select.select([supervisor], [], [], _END_S)[0]:
             raise Busy(f"the way out does not close within {_END_S:g} s", host=host.name, hint="close the lab")
     _socket(host).unlink(missing_ok=True)
+
+
+def _end(host: Host) -> None:
+    """Close the way, and take away the rules for it."""
+    _close(host)
     host.run(["nft", "-j", "-f", "-"], input=json.dumps({"nftables": removed()}), check=True)
 
 
@@ -220,14 +226,28 @@ def _log(host: Host) -> Path:
     return host.folder / "uplink.log"
 
 
-def _connect(host: Host) -> socket.socket:
+def _opened_with(host: Host) -> list[str] | None:
+    """The options that the way out of `host` was opened with; None if it is closed."""
+    with contextlib.suppress(OSError):
+        supervisor, opened = _connect(host)
+        supervisor.close()
+        return opened
+    return None
+
+
+def _connect(host: Host) -> tuple[socket.socket, list[str]]:
+    """A connection to what keeps the way open, and the options of `pasta`."""
     supervisor = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    supervisor.settimeout(_END_S)
     try:
         supervisor.connect(str(_socket(host)))
+        greeting = supervisor.recv(GREETING_BYTES)
+        if not greeting:
+            raise ConnectionResetError
     except OSError:
         supervisor.close()
         raise
-    return supervisor
+    return supervisor, json.loads(greeting)
 
 
 # ── Seeing it end ─────────────────────────────────────────────────────────────────────────────
@@ -241,7 +261,7 @@ def _watch(host: Host) -> None:
     if known and known.is_alive():
         return
     try:
-        supervisor = _connect(host)
+        supervisor, _ = _connect(host)
     except OSError:  # it has died already: who uses the network next will see
         return
     thread = threading.Thread(target=_tell_of_end, args=(host, supervisor), name="labkit-uplink", daemon=True)
@@ -251,6 +271,7 @@ def _watch(host: Host) -> None:
 
 def _tell_of_end(host: Host, supervisor: socket.socket) -> None:
     with supervisor, contextlib.suppress(OSError):
+        supervisor.settimeout(None)
         supervisor.recv(1)
     with contextlib.suppress(LabError, OSError):  # the lab may have ended with it
         if not host.lab.closed and host.is_alive:

@@ -112,7 +112,7 @@ def of_keeper(name: str, which: str) -> dict[str, Any]:
         result["told"] = told.wait(20)
         result["up"] = _uplink.uplink_is_up(alpha)
         result["noted"] = "uplink ended" in (lab.folder / "journal.jsonl").read_text()
-        result["last words"] = _uplink.last_words(alpha)
+        result["why"] = _uplink.why_closed(alpha)
         result["card says"] = lan._repr_mimebundle_()["text/html"]
         result["repaired"] = lan.repair()
         result["up after repair"] = _uplink.uplink_is_up(alpha)

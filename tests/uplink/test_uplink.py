@@ -182,7 +182,7 @@ def test_a_way_that_died_is_told_and_opened_again(ends: Outcome, killed: str) ->
     assert len(seen["repaired"]) == 1
     assert seen["up after repair"]
     assert seen["after the lab"] == []
-    assert killed != "pasta" or "pasta has ended with signal 9" in seen["last words"]
+    assert seen["why"].startswith("pasta has ended with signal 9" if killed == "pasta" else "what kept it open was")
 
 
 def test_networks_share_a_way(ends: Outcome) -> None:
