@@ -28,6 +28,13 @@ COLOURS = {
     "busy": ("#0067a3", "#7cc3f2"),
     "failed": ("#b3261e", "#ffa199"),
     "dim": ("#5e5e5e", "#bdbdbd"),
+    # Of networks and the links to them, in turn; none is an engine's or a state's.
+    "net0": ("#8a4fa3", "#c79be0"),
+    "net1": ("#8f6a00", "#e0b84d"),
+    "net2": ("#b0307a", "#f08fc0"),
+    "net3": ("#4a6278", "#a9bfd3"),
+    "net4": ("#7a4a2b", "#d3a27f"),
+    "net5": ("#5b5fc7", "#aeb1f5"),
 }
 # The engines' labels, their colours, from the palette of Okabe and Ito (2008), and what can be read on these.
 ENGINES = {

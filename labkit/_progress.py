@@ -38,9 +38,14 @@ class Task(Protocol):
     def update(self, fraction: float) -> None:
         """Say which part of the whole (0 to 1) is done."""
 
+    def detail(self, text: str, fraction: float | None = None) -> None:
+        """Say how far the phase is, in words that change all the time: a log leaves them out."""
+
 
 class Sink(Protocol):
-    """A place where progress is shown."""
+    """A place where progress is shown; what is not `live` leaves out what changes all the time."""
+
+    live: bool
 
     def show(self, phase: str, fraction: float | None) -> None:
         """Show what is done now and, where known, which part of the whole (0 to 1) is done."""
@@ -67,6 +72,7 @@ class Work:
         self._sink: Sink | None = None
         self._follower = follower
         self._phase = ""
+        self._detail = ""
         self._fraction: float | None = None
         self._lock = threading.RLock()
         self._owner = threading.current_thread()
@@ -80,7 +86,13 @@ class Work:
     def phase(self, text: str, fraction: float | None = None) -> None:
         """Say what is done now and, where known, which part of the whole (0 to 1) is done."""
         self.check()
-        self._phase, self._fraction = text, fraction
+        self._phase, self._detail, self._fraction = text, "", fraction
+        self._tell()
+
+    def detail(self, text: str, fraction: float | None = None) -> None:
+        """Say how far the phase is, in words that change all the time: a log leaves them out."""
+        self.check()
+        self._detail, self._fraction = text, fraction
         self._tell()
 
     def update(self, fraction: float) -> None:
@@ -102,7 +114,8 @@ class Work:
                 return
             if self._sink is None:
                 self._sink = self._make_sink(self)
-            self._sink.show(self._phase, self._fraction)
+            words = [self._phase, self._detail if self._sink.live else ""]
+            self._sink.show(": ".join(filter(None, words)), self._fraction)
 
     @property
     def cancelled(self) -> bool:
@@ -151,6 +164,9 @@ class _Part:
     def update(self, fraction: float) -> None:
         self.phase(self._text, fraction)
 
+    def detail(self, text: str, fraction: float | None = None) -> None:
+        self._whole.detail(text, fraction)
+
 
 def _print(line: str) -> None:
     # What goes to stderr is red in a notebook, as if something were wrong.
@@ -159,6 +175,8 @@ def _print(line: str) -> None:
 
 class _Lines:
     """A line a phase, for logs."""
+
+    live = False
 
     def __init__(self, task: Work) -> None:
         self._title = task.title
@@ -175,6 +193,8 @@ class _Lines:
 
 class _Bar:
     """A bar by rich."""
+
+    live = True
 
     def __init__(self, task: Work) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -197,6 +217,8 @@ class _Bar:
 
 
 class _Silent:
+    live = True
+
     def __init__(self, task: Work) -> None:
         pass
 

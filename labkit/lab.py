@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from .hosts.base import Host
     from .machines._docker_registry import Registry
     from .machines.base import Machine
+    from .networks.connectivity import Connectivity
     from .networks.network import Networks
     from .widgets.table import Table
+    from .widgets.topology import Diagram
 
 _TOUCH_EVERY_S = 20.0
 _watching: ContextVar[bool] = ContextVar("labkit_watching", default=False)
@@ -221,6 +223,37 @@ class Lab:
         from .widgets.table import Table
 
         return Table(self)
+
+    def connectivity(
+        self, machines: Iterable[Machine | str] | None = None, ports: Iterable[int] = (), *,
+        names: bool = False, timeout_s: float = 5,
+    ) -> Connectivity:  # fmt: skip
+        """Who reaches whom, tried from inside of the machines, all at the same time; see `Connectivity`.
+
+        Parameters
+        ----------
+        machines
+            Machines or their names; by default all of the lab.
+        ports
+            TCP ports to try besides a ping.
+        names
+            Try the machines' names, too.
+        timeout_s
+            How long each answer is waited for; a machine that hangs is given up after twice that.
+
+        Raises
+        ------
+        InvalidValue, NotFound
+        """
+        from .networks.connectivity import measure
+
+        return measure(self, machines, ports, names=names, timeout_s=timeout_s)
+
+    def topology(self) -> Diagram:
+        """Its hosts, networks, machines and links as a live picture (widget)."""
+        from .widgets.topology import Diagram
+
+        return Diagram(self)
 
     # What it needs itself
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -134,6 +135,14 @@ def spawn(
     return Running(channel, answer["pid"])
 
 
+def memory_streams() -> list[int]:
+    """Files in memory for a command's three standard streams."""
+    streams = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr")]
+    for stream in streams[1:]:  # else what several processes write at the same moment overwrites each other
+        fcntl.fcntl(stream, fcntl.F_SETFL, os.O_APPEND)
+    return streams
+
+
 def run_captured(
     channel: Channel, argv: Sequence[str], *, input: bytes, env: dict[str, str] | None, cwd: str, timeout_s: float
 ) -> tuple[int, bytes, bytes, float]:
@@ -143,7 +152,7 @@ def run_captured(
     leaves behind holds nobody up.
     """
     began = time.monotonic()
-    streams = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr")]
+    streams = memory_streams()
     try:
         os.write(streams[0], input) if input else None
         os.lseek(streams[0], 0, os.SEEK_SET)

@@ -43,6 +43,7 @@ PACKAGES = {
     "setpriv": "util-linux",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
+    "tcpdump": "tcpdump",
     "unshare": "util-linux",
     "vagrant": "vagrant vagrant-libvirt",
     "virtnetworkd": "libvirt-daemon-driver-network",

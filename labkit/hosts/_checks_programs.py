@@ -153,6 +153,7 @@ def builders() -> list[Finding]:
 
 # What is shown: program, what it brings, what goes without it.
 _EXTRAS = {
+    "tcpdump": ("tcpdump", "Packets can be captured.", "Packets of networks cannot be captured."),
     "LXC": (
         "lxc-start",
         "LXC machines can be made.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,10 @@ def _connect(
     before = machine.spec.interfaces
     try:
         network.ensure_on(machine.host)
-        network.announce(machine.name, card, dhcp=dhcp)
-        card = machine.plug(card, live=live)
+        with ThreadPoolExecutor(1) as pool:  # libvirt takes its time to tell DHCP
+            told = pool.submit(network.announce, machine.name, card, dhcp=dhcp)
+            card = machine.plug(card, live=live)
+            told.result()
         network.settle(machine.name)
         finish()  # who dies from here on leaves a card that `attach` finds, or `repair` takes away
         machine.connected((*before, card))
@@ -93,7 +96,7 @@ def detach(machine: Machine, network: str) -> None:
     """Take a machine from a network."""
     card = _card(machine, network)
     live = _is_live(machine, "be disconnected")
-    if live:
+    if live and machine.links[network] != Link():
         with contextlib.suppress(LabError):  # the link may be gone already
             shape(machine.host, machine.host_link(network), Link())
     left = tuple(other for other in machine.spec.interfaces if other is not card)
@@ -103,11 +106,12 @@ def detach(machine: Machine, network: str) -> None:
     except BaseException:
         machine.connected((*left, card))
         raise
-    if live:
-        machine.resettle()
     _keep_links(machine, {name: link for name, link in kept_links(machine).items() if name != network})
-    with contextlib.suppress(NotFound):  # a network that was removed by force
-        machine.host.lab.networks[network].release(machine.name)
+    with ThreadPoolExecutor(1) as pool:
+        released = pool.submit(machine.host.lab.networks[network].release, machine.name)
+        if live:
+            machine.resettle()
+        released.result()
     _tell(machine, "detached", network)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .._run import Completed
 from ..errors import DeadlineExceeded, EngineError
+from ..hosts._channel import memory_streams
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -45,7 +46,7 @@ def run(host: Host, name: str, argv: list[str], data: bytes, timeout_s: float) -
         If the container is not running.
     """
     began = time.monotonic()
-    streams = [os.memfd_create(stream, os.MFD_CLOEXEC) for stream in ("stdin", "stdout", "stderr")]
+    streams = memory_streams()
     try:
         _fill(streams[0], data)
         running = host.spawn(command(name, argv), streams)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import Iterable, Iterator
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..lab import Lab
     from ._libvirt_network import LibvirtNetwork
+    from .capture import Capture
 
 MODES = ("nat", "isolated", "routed", "bridge")
 _LAST_VLAN = 4094
@@ -213,6 +215,41 @@ class Network:
         from ._repair import Inspection
 
         return Inspection(self._networks, self.name).mend()
+
+    def capture(
+        self, seconds: float | str | None = None, *, packets: int = 10_000, filter: str = "",
+        host: str | None = None, file: str | PathLike[str] | None = None, size: int | str = "64 MiB",
+        snapshot_bytes: int = 65_535,
+    ) -> Capture:  # fmt: skip
+        """Capture the packets that pass the network's bridge on a host.
+
+        Parameters
+        ----------
+        seconds
+            Wait so long, seconds or words such as ``"1 min"``, and return what has come. Without them
+            it begins in the background and goes on until its `with` block ends, or its `stop` is called,
+            an hour at most.
+        packets, size
+            It ends by itself after so many packets, or when its file would be larger than this.
+        filter
+            Which packets to take, such as ``"icmp or arp"`` or ``"tcp port 80"``: see pcap-filter(7).
+        host
+            The host to listen on, by default the network's home; on another one other packets pass.
+        file
+            Where to put the packets; by default into the lab's folder, which goes with the lab.
+        snapshot_bytes
+            How much is kept of each packet at most.
+
+        Raises
+        ------
+        InvalidValue, NotFound, PackageMissing, EngineError
+        """
+        from .capture import capture
+
+        lab = self._networks.lab
+        return capture(
+            self.name, self.bridge, lab[host or self.home], seconds, packets, filter, file, size, snapshot_bytes
+        )
 
     def __repr__(self) -> str:
         tag = f", VLAN {self.vlan}" if self.vlan else ""

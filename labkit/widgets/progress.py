@@ -20,6 +20,7 @@ class Progress(LabWidget):
     """A piece of work as a widget; `labkit._progress` makes it."""
 
     kind = "progress"
+    live = True
     title = traitlets.Unicode().tag(sync=True)
     phase = traitlets.Unicode().tag(sync=True)
     fraction = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)

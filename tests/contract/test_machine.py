@@ -48,6 +48,14 @@ def test_run_carries_much(machine: Machine) -> None:
     assert machine.run(["cat"], input=text).stdout == text
 
 
+def test_run_keeps_what_many_write_at_once(machine: Machine) -> None:
+    """What the children of a command write at the same moment is there, whole, from all of them."""
+    argv = ["sh", "-c", "for n in $(seq 50); do { sleep 1; for m in $(seq 40); do echo $n.$m; done; } & done; wait"]
+    for place in (machine, machine.host):
+        lines = place.run(argv, check=True).stdout.splitlines()
+        assert sorted(lines) == sorted(f"{n}.{m}" for n in range(1, 51) for m in range(1, 41))
+
+
 def test_run_ends_at_its_time_limit(machine: Machine) -> None:
     """A command that goes on too long is killed inside, and the error says so."""
     with pytest.raises(DeadlineExceeded, match="sleep"):

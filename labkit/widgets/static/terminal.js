@@ -409,6 +409,32 @@ ${d.join(`
 .lk-terminal { border: 1px solid var(--lk-line); border-radius: 6px; overflow: hidden; background: var(--lk-back); }
 .lk-terminal-head { display: flex; gap: 10px; padding: 2px 10px; font-size: 12px; color: var(--lk-dim); background: var(--lk-soft); }
 .lk-terminal-body { padding: 4px 0 4px 6px; background: #101418; resize: vertical; overflow: hidden; min-height: 4em; }
+.lk-topo { display: block; width: 100%; max-height: 80em; min-height: 6em; cursor: grab; touch-action: pan-y; user-select: none; overflow: hidden; }
+.lk-topo[data-held] { cursor: grabbing; }
+.lk-topo text { font-family: var(--jp-ui-font-family, system-ui, sans-serif); pointer-events: none; }
+.lk-t-region { fill: var(--lk-soft); stroke: var(--jp-border-color1, #c0c0c0); }
+.lk-t-card { fill: var(--lk-back); stroke: var(--jp-border-color1, #c0c0c0); }
+.lk-t-grip { cursor: move; touch-action: none; }
+.lk-t-machine { cursor: pointer; touch-action: none; }
+.lk-t-machine:hover .lk-t-card { stroke: var(--lk-dim); }
+.lk .lk-t-machine:focus { outline: none; }
+.lk-t-machine:focus-visible .lk-t-card, .lk-t-machine .lk-t-card.lk-t-chosen { stroke: var(--lk-focus); stroke-width: 2.5; }
+.lk-t-ink { fill: var(--lk-text); }
+.lk-t-running { fill: var(--lk-running); }
+.lk-t-paused { fill: var(--lk-paused); }
+.lk-t-busy { fill: var(--lk-busy); }
+.lk-t-failed { fill: var(--lk-failed); }
+.lk-t-dim { fill: var(--lk-dim); }
+.lk-t-net0 { stroke: var(--lk-net0); }
+.lk-t-net1 { stroke: var(--lk-net1); }
+.lk-t-net2 { stroke: var(--lk-net2); }
+.lk-t-net3 { stroke: var(--lk-net3); }
+.lk-t-net4 { stroke: var(--lk-net4); }
+.lk-t-net5 { stroke: var(--lk-net5); }
+.lk-t-down { stroke: var(--lk-dim); }
+.lk-t-faint { opacity: 0.25; }
+.lk-t-wide { fill: none; stroke: transparent; stroke-width: 9; }
+.lk-topo-card { color: var(--lk-dim); margin: 8px 0 -8px; }
 .lk-sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (forced-colors: active) { .lk-bar > div { background: Highlight; } }
 `;function rc(e,t){let i=e.getRootNode(),s=i instanceof ShadowRoot?i:document.head;if(!s.querySelector("style[data-labkit]")){let r=document.createElement("style");r.dataset.labkit="",r.textContent=`${t.palette}

@@ -4,6 +4,7 @@ import { bar, html, live, nothing } from "./common.js";
 export { card } from "./card.js";
 export { form } from "./form.js";
 export { host, table } from "./table.js";
+export { topology } from "./topology.js";
 
 export function progress({ model, el, looks }) {
   const began = performance.now() - 1000 * model.get("elapsed_s");
