@@ -14,32 +14,47 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 REPOSITORY = Path(__file__).parent.parent.parent
 TUN = Path("/dev/net/tun")
+_TUN_MODE = Path("/run/labkit-tests-tun")  # what it was before the first test with a user
+_ALONE = FileLock("/run/labkit-tests-users.lock", timeout=60)
 
 
 @contextlib.contextmanager
 def ordinary_user() -> Iterator[str]:
     """A new user with subordinate ids, who may open /dev/net/tun as udev lets everybody elsewhere."""
     name = f"labkit-{secrets.token_hex(3)}"
-    kept = {path: Path(path).read_bytes() for path in ("/etc/subuid", "/etc/subgid") if Path(path).exists()}
-    mode = stat.S_IMODE(TUN.stat().st_mode)
-    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True)
-    if name not in Path("/etc/subuid").read_text():
-        subprocess.run(
-            ["usermod", "--add-subuids", "700000-765535", "--add-subgids", "700000-765535", name], check=True
-        )
-    TUN.chmod(0o666)
+    with _ALONE:
+        subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True)
+        if name not in Path("/etc/subuid").read_text():
+            subprocess.run(
+                ["usermod", "--add-subuids", "700000-765535", "--add-subgids", "700000-765535", name], check=True
+            )
+        if not _TUN_MODE.exists():  # else tests with another user are under way
+            _TUN_MODE.write_text(oct(stat.S_IMODE(TUN.stat().st_mode)))
+        TUN.chmod(0o666)
     try:
         yield name
     finally:
-        TUN.chmod(mode)
         end_processes_of(pwd.getpwnam(name).pw_uid)
-        subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
-        for path, content in kept.items():
-            Path(path).write_bytes(content)
+        with _ALONE:
+            _remove(name)
         assert not Path("/home", name).exists()
         shutil.rmtree(f"/tmp/labkit-{name}", ignore_errors=True)
+
+
+def _remove(name: str) -> None:
+    """Remove a user and no trace of others, whom other tests may need."""
+    subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
+    for path in (Path("/etc/subuid"), Path("/etc/subgid")):
+        lines = path.read_text().splitlines(keepends=True)
+        if any(line.startswith(f"{name}:") for line in lines):
+            path.write_text("".join(line for line in lines if not line.startswith(f"{name}:")))
+    if not any(user.pw_name.startswith("labkit-") for user in pwd.getpwall()) and _TUN_MODE.exists():
+        TUN.chmod(int(_TUN_MODE.read_text(), 8))
+        _TUN_MODE.unlink()
 
 
 def end_processes_of(uid: int) -> None:
