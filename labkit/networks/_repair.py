@@ -91,8 +91,8 @@ class Inspection:
         if (network.dhcp or network.dns) and not host.run(["sh", "-c", _SERVER_RUNS, "labkit", network.name]).ok:
             yield self._fault(host, "nobody serves DHCP and DNS (dnsmasq has ended)", self._wake)
 
-        if network.uplink and not _uplink.uplink_is_up(host):
-            yield self._fault(host, f"its way out is closed ({_uplink.why_closed(host)})", _uplink.ensure)
+        if network.uplink and (trouble := _uplink.trouble(host)):
+            yield self._fault(host, trouble, _uplink.ensure)
 
     def _wake(self, host: Host) -> None:
         host.kvm.network(self._network.name).wake(str(self._record.range[-2]), dns=self._network.dns)

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from .._changes import What
 from ..errors import Busy, DaemonFailed, InvalidValue, LabError, Unavailable
 from ._pasta import END, GREETING_BYTES
-from ._uplink_rules import GATEWAY, HOST, LINK, NETWORK, RESOLVER, Rules, removed
+from ._uplink_rules import GATEWAY, HOST, LINK, NETWORK, RESOLVER, ROUTES, TABLE, Rules, no_routing, removed, routing
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -103,6 +103,17 @@ def ensure(host: Host) -> None:
     _settle(host)
 
 
+def trouble(host: Host) -> str:
+    """What is wrong with the way out of `host`, which is to be open; "" if nothing is (asks the host)."""
+    if not uplink_is_up(host):
+        return f"its way out is closed ({why_closed(host)})"
+    if not host.run(["nft", "list", "table", "inet", TABLE]).ok:
+        return "the rules for its way out are gone"
+    if not host.run(["ip", "route", "show", "table", ROUTES]).stdout.strip():
+        return "the route of its way out is gone"
+    return ""
+
+
 def why_closed(host: Host) -> str:
     """Why the way out of `host` has closed by itself, as far as what kept it open could still tell."""
     from ..hosts._libvirtd import last_lines
@@ -130,6 +141,7 @@ def _settle(host: Host) -> None:
         if opened is None:
             _start(host, names=names)
             host.lab.journal("uplink", host=host.name)
+        _ip(host, routing(_rules_of_routes(host), [(way.bridge, IPv4Network(way.cidr)) for way in ways]))
     _watch(host)
 
 
@@ -145,6 +157,17 @@ def _set_rules(host: Host, rules: Rules) -> None:
 
     require_program("nft")
     host.run(["nft", "-j", "-f", "-"], input=rules.to_json(), check=True)
+
+
+def _rules_of_routes(host: Host) -> list[dict[str, Any]]:
+    told = host.run(["ip", "-j", "rule", "show", "table", ROUTES], check=True).stdout
+    known: list[dict[str, Any]] = json.loads(told or "[]")
+    return known
+
+
+def _ip(host: Host, commands: list[str]) -> None:
+    if commands:
+        host.run(["ip", "-batch", "-"], input="\n".join(commands), check=True)
 
 
 def _start(host: Host, *, names: bool) -> None:
@@ -173,12 +196,12 @@ _HINT = "`labkit doctor` checks what it needs; the host's uplink.log has more"
 
 
 def options(program: str, *, names: bool) -> list[str]:
-    """The options for `pasta`: one interface, ready to use; nothing comes in; this machine is not behind it."""
+    """The options for `pasta`: one interface, not set up yet; nothing comes in; this machine is not behind it."""
     from ..hosts._checks import run
 
     told = run([program, "--help"])
     words = [
-        "--foreground", "--quiet", "--ipv4-only", "--config-net", "--ns-ifname", LINK, "--no-netns-quit",
+        "--foreground", "--quiet", "--ipv4-only", "--ns-ifname", LINK, "--no-netns-quit",
         "--address", HOST, "--netmask", str(NETWORK.prefixlen), "--gateway", GATEWAY, "--mac-addr", _MAC,
         "--no-map-gw", "--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra",
         "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
@@ -204,6 +227,7 @@ def _close(host: Host) -> None:
 def _end(host: Host) -> None:
     """Close the way, and take away the rules for it."""
     _close(host)
+    _ip(host, no_routing(_rules_of_routes(host)))
     host.run(["nft", "-j", "-f", "-"], input=json.dumps({"nftables": removed()}), check=True)
 
 

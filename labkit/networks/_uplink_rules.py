@@ -1,7 +1,9 @@
-"""What may pass between a host and the outside, as rules of nftables in its JSON form.
+"""What may pass between a host and the outside: rules of nftables in its JSON form, and routes.
 
-They are of a table of the lab's own. A packet that one table drops is dropped, whatever the tables of
-libvirt and Docker let through. See libnftables-json(5).
+The rules are of a table of the lab's own. A packet that one table drops is dropped, whatever the tables
+of libvirt and Docker let through. See libnftables-json(5). The default route is in a table that only
+what comes from a network that leads out is looked up in: should somebody flush the rules of a host,
+all else still has no route. See ip-rule(8).
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ LINK = "uplink"
 NETWORK = IPv4Network("198.18.127.0/29")  # the same on every host, for none sees that of another
 GATEWAY, HOST, RESOLVER = (str(NETWORK[number]) for number in (1, 2, 3))
 TABLE = "labkit-uplink"
+ROUTES = "127"  # the number of the table of routes
+_AFTER_MAIN = "40000"  # where the lab's own networks are found, and no default route
 # This machine itself, what no router passes on, and the addresses of labs.
 _NOWHERE = (
     IPv4Network("0.0.0.0/8"), IPv4Network("127.0.0.0/8"), IPv4Network("169.254.0.0/16"),
@@ -127,3 +131,32 @@ _INPUT: list[list[_Json]] = [
         for protocol in ("udp", "tcp")
     ),
 ]
+
+
+def routing(known: list[_Json], ways: Iterable[tuple[str, IPv4Network]]) -> list[str]:
+    """The commands for ``ip -batch`` that lead to the link, given what ``ip -j rule show`` tells of its table.
+
+    Parameters
+    ----------
+    ways
+        The bridges and ranges of the networks that lead out.
+    """
+    # What has no interface is what the reverse path filter looks up, for answers from outside.
+    wanted = {f"from {network} iif {link}" for bridge, network in ways for link in (bridge, "lo")}
+    rules = _changes(known, wanted)
+    return [
+        f"link set {LINK} mtu 65520 up", f"addr replace {HOST}/{NETWORK.prefixlen} dev {LINK}",
+        f"route replace default via {GATEWAY} dev {LINK} table {ROUTES}", *rules,
+    ]  # fmt: skip
+
+
+def no_routing(known: list[_Json]) -> list[str]:
+    """The commands after which nothing leads to the link."""
+    return _changes(known, set())
+
+
+def _changes(known: list[_Json], wanted: set[str]) -> list[str]:
+    there = {f"from {rule['src']}/{rule.get('srclen', 32)} iif {rule.get('iif', 'lo')}" for rule in known}
+    tail = f"lookup {ROUTES} priority {_AFTER_MAIN}"
+    gone = [f"rule del {rule} {tail}" for rule in sorted(there - wanted)]
+    return [*gone, *(f"rule add {rule} {tail}" for rule in sorted(wanted - there))]

@@ -13,7 +13,7 @@ import pytest
 
 from labkit.errors import InvalidValue
 from labkit.networks import _record, _uplink
-from labkit.networks._uplink_rules import GATEWAY, HOST, NETWORK, RESOLVER, TABLE, Rules, removed
+from labkit.networks._uplink_rules import GATEWAY, HOST, NETWORK, RESOLVER, TABLE, Rules, no_routing, removed, routing
 
 ONE = Rules(("lab2",), (IPv4Address("198.19.2.1"),), (IPv4Address("192.0.2.2"),))
 
@@ -65,6 +65,24 @@ def test_the_link_lies_where_labs_are_and_nothing_else_is() -> None:
     assert all(IPv4Address(address) in NETWORK for address in (GATEWAY, HOST, RESOLVER))
     with pytest.raises(InvalidValue, match="overlaps"):
         _record._choose_range("198.18.127.0/24", [])
+
+
+def test_only_what_comes_from_a_network_that_leads_out_has_a_route() -> None:
+    """Rules of routes that lack are added, those of networks that are gone are taken away, others stay."""
+    known = [
+        {"priority": 40000, "src": "198.19.2.0", "srclen": 24, "iif": "lab2", "iif_detached": None, "table": "127"},
+        {"priority": 40000, "src": "198.19.9.0", "srclen": 24, "iif": "lo", "table": "127"},
+    ]
+    commands = routing(known, [("lab2", IPv4Network("198.19.2.0/24"))])
+    assert commands[-2:] == [
+        "rule del from 198.19.9.0/24 iif lo lookup 127 priority 40000",
+        "rule add from 198.19.2.0/24 iif lo lookup 127 priority 40000",
+    ]
+    assert [command for command in commands if "default" in command] == [
+        f"route replace default via {GATEWAY} dev uplink table 127"
+    ]
+    assert len(no_routing(known)) == 2
+    assert no_routing([]) == []
 
 
 def test_routes_tell_what_the_machine_is() -> None:
@@ -127,6 +145,7 @@ def test_pasta_lets_nothing_in(monkeypatch: pytest.MonkeyPatch, uid: int, help_t
     for option in ("--tcp-ports", "--udp-ports", "--tcp-ns", "--udp-ns"):
         assert words[words.index(option) + 1] == "none"
     assert {"--no-map-gw", "--ipv4-only", "--foreground"} <= set(words)
+    assert "--config-net" not in words
     assert "--dns-forward" not in words
     assert ("--runas" in words) == (uid == 0)
     assert ("--stderr" in words) == bool(help_text)

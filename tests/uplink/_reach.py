@@ -14,7 +14,7 @@ from _seen import PATIENT_S, TRY_S, fetch, frames, frames_until_now, lookup, sai
 from labkit import Lab
 from labkit.errors import LabError
 from labkit.networks import _uplink
-from labkit.networks._uplink_rules import TABLE
+from labkit.networks._uplink_rules import ROUTES, TABLE
 
 
 def main() -> None:
@@ -69,17 +69,37 @@ def main() -> None:
         amount = 64 << 20
         took = guest.run(["sh", "-c", f"wget -q -O - http://{SERVER}/{amount} | wc -c"], timeout_s=120)
         seen["throughput"] = {"bytes": int(took.stdout), "s": time.monotonic() - began}
+        seen |= without_rules(lab, machines)
         for machine in machines.values():
             machine.destroy()
         lab.networks.remove("out")
         seen["up after removal"] = _uplink.uplink_is_up(alpha)
         seen["rules after removal"] = TABLE in alpha.run(["nft", "list", "tables"]).stdout
-        seen["default route after removal"] = alpha.run(["ip", "route", "show", "default"]).stdout
+        seen["routes after removal"] = alpha.run(["ip", "route", "show", "table", ROUTES]).stdout
+        seen["routes after removal"] += alpha.run(["ip", "rule", "show", "table", ROUTES]).stdout
         try:
             lab.networks.create("bad", mode="isolated", uplink=True)
         except LabError as error:
             seen["isolated"] = type(error).__name__
     print(json.dumps(seen))
+
+
+def without_rules(lab: Lab, machines: dict[str, Any]) -> dict[str, Any]:
+    """What happens when somebody flushes the rules of the home host."""
+    frames()
+    alpha = lab["alpha"]
+    alpha.run(["nft", "flush", "ruleset"], check=True)
+    others = [which for which in machines if "out" not in re.split(r"\W+", which)]
+    seen: dict[str, Any] = {
+        "without rules": [machines[which].run(wget(SERVER), timeout_s=60).stdout for which in others],
+        "host without rules": alpha.run(fetch(SERVER)).stdout,
+        "names without rules": machines["plain"].run(lookup(NAME), timeout_s=60).stdout,
+    }
+    seen["frames without rules"] = frames_until_now()
+    seen["faults without rules"] = [fault for fault in lab.networks["out"].check() if "rules" in fault]
+    _uplink.ensure(alpha)
+    seen["faults then"] = [fault for fault in lab.networks["out"].check() if "rules" in fault]
+    return seen
 
 
 def make(lab: Lab, engines: list[str]) -> dict[str, Any]:

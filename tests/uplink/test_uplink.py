@@ -102,6 +102,15 @@ def test_this_machine_is_not_behind_it_in_a_lab_of_a_user(reach_of_user: Outcome
     this_machine_is_not_behind_it(reach_of_user)
 
 
+def test_without_its_rules_the_way_leads_no_others_out(reach: Outcome) -> None:
+    """When somebody flushes the host's rules, as in a lesson on firewalls, the others have no route out still."""
+    assert not any(reach["without rules"])
+    assert reach["host without rules"] == ""
+    assert reach["frames without rules"] == []
+    assert reach["faults without rules"] == ["out on alpha: the rules for its way out are gone"]
+    assert reach["faults then"] == []
+
+
 def test_a_network_says_that_it_leads_out(reach: Outcome) -> None:
     """The network's words say so; pings and 64 MiB come through."""
     assert "leads out" in reach["repr"]
@@ -114,7 +123,7 @@ def test_without_the_network_there_is_no_way(reach: Outcome) -> None:
     """Removing the last such network ends pasta, its route and its rules; a network that is not NAT cannot be one."""
     assert not reach["up after removal"]
     assert not reach["rules after removal"]
-    assert reach["default route after removal"] == ""
+    assert reach["routes after removal"] == ""
     assert reach["isolated"] == "InvalidValue"
 
 
