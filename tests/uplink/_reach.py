@@ -17,80 +17,117 @@ from labkit.networks import _uplink
 from labkit.networks._uplink_rules import ROUTES, TABLE
 
 
+Seen = dict[str, Any]
+
+
 def main() -> None:
     name, engines = sys.argv[1], sys.argv[2].split(",")
-    loopback, everywhere = serve("127.0.0.1"), serve("0.0.0.0")  # what a user may have running
-    seen: dict[str, Any] = {
-        "the machine": said(fetch(SERVER)),
-        "services": [said(fetch("127.0.0.1", loopback)), said(fetch(MACHINE, everywhere))],
-    }
+    ports = serve("127.0.0.1"), serve("0.0.0.0")  # what a user may have running
+    services = [said(fetch(address, port)) for address, port in zip(("127.0.0.1", MACHINE), ports, strict=True)]
+    seen: Seen = {"the machine": said(fetch(SERVER)), "services": services}
     with Lab(name, hosts=["alpha", "beta"]) as lab:
         lab.networks.create("plain")
         lab.networks.create("shut", mode="isolated")
-        began = time.monotonic()
-        out = lab.networks.create("out", uplink=True)
-        seen["opening_s"] = time.monotonic() - began
-        began = time.monotonic()
-        _uplink.ensure(lab["alpha"])
-        seen["ensure_s"] = time.monotonic() - began
-        seen["repr"] = repr(lab.networks["out"])
-        seen["up"] = _uplink.uplink_is_up(lab["alpha"])
+        seen |= opened(lab)
         machines = make(lab, engines)
-        frames()
-        patience = {which: PATIENT_S if "out" in re.split(r"\W+", which) else TRY_S for which in machines}
-        patience["container, published and out"] = TRY_S  # see the README: its way is the one of its ports
-        seen["fetches"] = {
-            which: machine.run(wget(SERVER, timeout_s=patience[which]), timeout_s=60).stdout
-            for which, machine in machines.items()
-        }
-        seen["frames of fetches"] = frames_until_now()
-        seen["names"] = {
-            which: SERVER in machine.run(lookup(NAME, patience[which]), timeout_s=60).stdout
-            for which, machine in machines.items()
-        }
-        seen["frames of names"] = frames_until_now()
-        guest = machines["out"]
-        seen["ping"] = guest.run(["ping", "-c", "1", "-W", str(PATIENT_S), SERVER], timeout_s=60).exit_code
-        seen["name of a neighbour"] = guest.run(lookup("far.lab", PATIENT_S), timeout_s=60).stdout
-        targets = [
-            (MACHINE, everywhere), (_uplink.GATEWAY, loopback), (_uplink.GATEWAY, everywhere), ("127.0.0.1", loopback),
-            (_uplink.RESOLVER, loopback), ("169.254.169.254", 80),
-        ]  # fmt: skip
-        frames()
-        seen["closed to the guest"] = [guest.run(wget(*target), timeout_s=60).stdout for target in targets]
-        alpha = lab["alpha"]
-        seen["closed to the host"] = [alpha.run(fetch(*target)).stdout for target in [*targets, (SERVER, 80)]]
-        seen["names for the plain guest by the other gateway"] = (
-            machines["plain"].run([*lookup(NAME), out.gateway], timeout_s=60).stdout
-        )
-        seen["frames of what is closed"] = frames_until_now()
-        seen["listening"] = listening({loopback, everywhere})
-        began = time.monotonic()
-        amount = 64 << 20
-        took = guest.run(["sh", "-c", f"wget -q -O - http://{SERVER}/{amount} | wc -c"], timeout_s=120)
-        seen["throughput"] = {"bytes": int(took.stdout), "s": time.monotonic() - began}
+        seen |= outside(machines)
+        seen |= closed(lab, machines, *ports)
+        seen |= attached(machines["plain"])
         seen |= without_rules(lab, machines)
         for machine in machines.values():
             machine.destroy()
-        lab.networks.remove("out")
-        seen["up after removal"] = _uplink.uplink_is_up(alpha)
-        seen["rules after removal"] = TABLE in alpha.run(["nft", "list", "tables"]).stdout
-        seen["routes after removal"] = alpha.run(["ip", "route", "show", "table", ROUTES]).stdout
-        seen["routes after removal"] += alpha.run(["ip", "rule", "show", "table", ROUTES]).stdout
-        try:
-            lab.networks.create("bad", mode="isolated", uplink=True)
-        except LabError as error:
-            seen["isolated"] = type(error).__name__
+        seen |= removed(lab)
     print(json.dumps(seen))
 
 
-def without_rules(lab: Lab, machines: dict[str, Any]) -> dict[str, Any]:
+def opened(lab: Lab) -> Seen:
+    """What opening a way takes, and what is said of it."""
+    began = time.monotonic()
+    network = lab.networks.create("out", uplink=True)
+    opened = time.monotonic()
+    _uplink.ensure(lab["alpha"])
+    ensured = time.monotonic()
+    return {
+        "opening_s": opened - began, "ensure_s": ensured - opened, "repr": repr(network),
+        "up": _uplink.uplink_is_up(lab["alpha"]),
+    }  # fmt: skip
+
+
+def outside(machines: dict[str, Any]) -> Seen:
+    """Who gets a page and a name from outside, and which frames that took."""
+    patience = {which: PATIENT_S if "out" in re.split(r"\W+", which) else TRY_S for which in machines}
+    patience["container, published and out"] = TRY_S  # see the README: its way is the one of its ports
+    guest, amount = machines["out"], 64 << 20
+    seen: Seen = {}
+    frames()
+    seen["fetches"] = {
+        which: machine.run(wget(SERVER, timeout_s=patience[which]), timeout_s=60).stdout
+        for which, machine in machines.items()
+    }
+    seen["frames of fetches"] = frames_until_now()
+    seen["names"] = {
+        which: SERVER in machine.run(lookup(NAME, patience[which]), timeout_s=60).stdout
+        for which, machine in machines.items()
+    }
+    seen["frames of names"] = frames_until_now()
+    seen["ping"] = guest.run(["ping", "-c", "1", "-W", str(PATIENT_S), SERVER], timeout_s=60).exit_code
+    seen["name of a neighbour"] = guest.run(lookup("far.lab", PATIENT_S), timeout_s=60).stdout
+    began = time.monotonic()
+    took = guest.run(["sh", "-c", f"wget -q -O - http://{SERVER}/{amount} | wc -c"], timeout_s=120)
+    seen["throughput"] = {"bytes": int(took.stdout), "s": time.monotonic() - began}
+    return seen
+
+
+def closed(lab: Lab, machines: dict[str, Any], loopback: int, everywhere: int) -> Seen:
+    """What of the machine itself, and of what is nowhere, a guest and the host reach."""
+    alpha, gateway = lab["alpha"], lab.networks["out"].gateway
+    targets = [
+        (MACHINE, everywhere), (_uplink.GATEWAY, loopback), (_uplink.GATEWAY, everywhere), ("127.0.0.1", loopback),
+        (_uplink.RESOLVER, loopback), ("169.254.169.254", 80),
+    ]  # fmt: skip
+    frames()
+    seen: Seen = {
+        "closed to the guest": [machines["out"].run(wget(*target), timeout_s=60).stdout for target in targets],
+        "closed to the host": [alpha.run(fetch(*target)).stdout for target in [*targets, (SERVER, 80)]],
+    }
+    asked = machines["plain"].run([*lookup(NAME), gateway], timeout_s=60)
+    seen["names for the plain guest by the other gateway"] = asked.stdout
+    seen["frames of what is closed"] = frames_until_now()
+    seen["listening"] = listening({loopback, everywhere})
+    return seen
+
+
+def attached(plain: Any) -> Seen:
+    """What a machine gets that is attached live, and detached again."""
+    plain.attach("out")
+    page = plain.run(wget(SERVER, timeout_s=PATIENT_S), timeout_s=60).stdout
+    plain.detach("out")
+    return {"attached": page, "detached": plain.run(wget(SERVER), timeout_s=60).stdout}
+
+
+def removed(lab: Lab) -> Seen:
+    """What is left without the network; and a network that cannot lead out."""
+    alpha = lab["alpha"]
+    lab.networks.remove("out")
+    seen: Seen = {"up after removal": _uplink.uplink_is_up(alpha)}
+    seen["rules after removal"] = TABLE in alpha.run(["nft", "list", "tables"]).stdout
+    seen["routes after removal"] = "".join(
+        alpha.run(["ip", kind, "show", "table", ROUTES]).stdout for kind in ("route", "rule")
+    )
+    try:
+        lab.networks.create("bad", mode="isolated", uplink=True)
+    except LabError as error:
+        seen["isolated"] = type(error).__name__
+    return seen
+
+
+def without_rules(lab: Lab, machines: dict[str, Any]) -> Seen:
     """What happens when somebody flushes the rules of the home host."""
     frames()
     alpha = lab["alpha"]
     alpha.run(["nft", "flush", "ruleset"], check=True)
     others = [which for which in machines if "out" not in re.split(r"\W+", which)]
-    seen: dict[str, Any] = {
+    seen: Seen = {
         "without rules": [machines[which].run(wget(SERVER), timeout_s=60).stdout for which in others],
         "host without rules": alpha.run(fetch(SERVER)).stdout,
         "names without rules": machines["plain"].run(lookup(NAME), timeout_s=60).stdout,

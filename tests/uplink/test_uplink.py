@@ -136,6 +136,12 @@ def test_names_come_through_a_resolver_on_the_machines_own_loopback(in_world: Wo
     assert seen["frames"] == []
 
 
+def test_a_machine_gets_out_as_long_as_it_is_attached(reach: Outcome) -> None:
+    """A machine on a plain network that is attached live gets out, and no more once it is detached."""
+    assert reach["attached"] == PAGE
+    assert reach["detached"] == ""
+
+
 # ── By default ────────────────────────────────────────────────────────────────────────────────
 
 
