@@ -16,7 +16,6 @@ from labkit.errors import LabError
 from labkit.networks import _uplink
 from labkit.networks._uplink_rules import ROUTES, TABLE
 
-
 Seen = dict[str, Any]
 
 
