@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ._html import render
 
 if TYPE_CHECKING:
-    from .networks.connectivity import Connectivity, Reach
+    from .networks._reach import Reach
+    from .networks.connectivity import Connectivity
 
 _SIGNS: dict[bool | None, tuple[str, str, str]] = {
     True: ("✔", "running", "reached"), False: ("✖", "failed", "not reached"), None: ("?", "dim", "not tried"),
@@ -26,6 +27,11 @@ class _Cell:
 
     signs: tuple[tuple[str, str], ...]
     title: str
+
+    @property
+    def fails(self) -> bool:
+        """Whether the ping did not get there."""
+        return self.signs[0] == _SIGNS[False][:2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,13 @@ def _title(found: Connectivity, source: str, target: str) -> str:
 
 
 def _outcome(row: Reach) -> str:
-    by = f" by {row.address}" if row.address else ""
-    took = f" in {row.rtt_ms:.3g} ms" if row.rtt_ms is not None else ""
-    return f"reached{by}{took}" if row.reached else row.why or _SIGNS[row.reached][2]
+    if not row.reached:
+        return row.why or _SIGNS[row.reached][2]
+    return f"reached by {row.address}" + (f" in {took}" if (took := _took(row)) else "")
+
+
+def _took(row: Reach) -> str:
+    return "" if row.rtt_ms is None else f"{row.rtt_ms:.3g} ms"
 
 
 def _cell(found: Connectivity, source: Sequence[str], target: Sequence[str]) -> _Cell | None:
@@ -135,7 +145,7 @@ def bundle(found: Connectivity) -> dict[str, Any]:
     rows = matrix(found)
     html = render(
         "connectivity", found=found, matrix=rows, turned=len(rows) > _UPRIGHT_TO, columns=_columns(found),
-        rows=[(row, _SIGNS[row.reached], _outcome(row)) for row in _sorted_rows(found)[:_MOST_ROWS]],
+        rows=[(row, _SIGNS[row.reached], row.why or _took(row)) for row in _sorted_rows(found)[:_MOST_ROWS]],
         left_out=max(0, len(found.rows) - _MOST_ROWS), reach_signs=list(_SIGNS.values()),
     )  # fmt: skip
     return {"text/plain": text(found), "text/html": html}

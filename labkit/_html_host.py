@@ -15,7 +15,8 @@ from .errors import LabError
 if TYPE_CHECKING:
     from .hosts.base import Host
     from .lab import Lab
-    from .machines.base import Machine, State
+    from .machines.base import Machine
+    from .machines.spec import State
     from .networks.network import Network
 
 

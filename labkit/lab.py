@@ -228,22 +228,11 @@ class Lab:
         self, machines: Iterable[Machine | str] | None = None, ports: Iterable[int] = (), *,
         names: bool = False, timeout_s: float = 5,
     ) -> Connectivity:  # fmt: skip
-        """Who reaches whom, tried from inside of the machines, all at the same time; see `Connectivity`.
+        """Who reaches whom, tried from inside of `machines` (all of the lab), at the same time.
 
-        Parameters
-        ----------
-        machines
-            Machines or their names; by default all of the lab.
-        ports
-            TCP ports to try besides a ping.
-        names
-            Try the machines' names, too.
-        timeout_s
-            How long each answer is waited for; a machine that hangs is given up after twice that.
-
-        Raises
-        ------
-        InvalidValue, NotFound
+        Besides a ping, TCP `ports` are tried and, with `names`, the machines' names. Each answer is waited
+        for `timeout_s` seconds; a machine that hangs is given up after twice that. Raises `InvalidValue`
+        and `NotFound`.
         """
         from .networks.connectivity import measure
 

@@ -25,6 +25,7 @@ PACKAGES = {
     "docker": "docker.io",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
+    "dot": "graphviz",
     "ip": "iproute2",
     "iptables": "iptables",
     "libvirtd": "libvirt-daemon libvirt-daemon-driver-qemu",

@@ -164,12 +164,17 @@ _EXTRAS = {
         "A network can lead out of its lab where that is asked for, with uplink=True.",
         "No network can lead out of its lab, not even with uplink=True.",
     ),
+    "Graphviz": (
+        "dot",
+        "The picture of a lab has few crossing lines.",
+        "The picture of a lab has more crossing lines.",
+    ),
     "Vagrant": ("vagrant", "Hosts can be made by Vagrant.", "Vagrant hosts are not available."),
 }
 
 
 def extras() -> list[Finding]:
-    """Engines and host providers that are not needed."""
+    """Engines, host providers and tools that are not needed."""
     findings = []
     for name, (program, meaning, lost) in _EXTRAS.items():
         if path := find_program(program):

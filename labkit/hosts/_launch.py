@@ -213,9 +213,10 @@ def clear(name: str) -> int:
 def _thaw(name: str) -> None:
     """Let go on what is frozen in a lab whose first process was killed: frozen, it cannot end."""
     for path in _cgroups.find(key(name)):
-        for state in path.rglob("freezer.state"):
-            with contextlib.suppress(OSError):  # it may be ending by itself
-                state.write_text("THAWED")
+        for group, _, files in os.walk(path):  # it passes over groups that end meanwhile
+            if "freezer.state" in files:
+                with contextlib.suppress(OSError):  # it may be ending by itself
+                    Path(group, "freezer.state").write_text("THAWED")
 
 
 def _wait_until_dead(alive: Path, name: str) -> None:

@@ -8,6 +8,7 @@ answers leave by the way that questions came.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -69,6 +70,7 @@ class DockerNetworks:
     def __init__(self, docker: DockerEngine) -> None:
         self._docker = docker
         self._host = docker.host
+        self._lock = threading.Lock()
 
     def create(self, name: str, *, internal: bool = False) -> DockerNetwork:
         """Make a network for containers of this host.
@@ -131,14 +133,18 @@ class DockerNetworks:
     def ensure_lab_network(self, network: Network) -> None:
         """Have Docker know the lab's `network` by the bridge that it has on this host."""
         network.ensure_on(self._host)
+        with self._lock:  # of two at the same moment Docker refuses one, for its range overlaps the other's
+            self._ensure_known(network)
+
+    def _ensure_known(self, network: Network) -> None:
         name = name_in_docker(network)
         api = self._docker.api()
-        self._host.run(["sh", "-c", _JUDGE], check=True)
         known = [one for one in api.networks(names=[name]) if one["Name"] == name]
         if known and known[0]["IPAM"]["Config"][0]["Subnet"] == network.cidr:
             return
         if known:  # a network that was removed had the same bridge
             api.remove_network(name)
+        self._host.run(["sh", "-c", _JUDGE], check=True)
         options = {"name": network.bridge, "inhibit_ipv4": "true", "enable_ip_masquerade": "false"}
         # Docker wants a gateway; on a bridge nobody has that address.
         pool = {"Subnet": network.cidr, "Gateway": network.gateway or str(ip_network(network.cidr)[1])}

@@ -28,7 +28,8 @@ from ._kvm_line import SerialLine, shell
 from ._libvirt import spoken
 from ._screenshot import take_screenshot
 from ._serial import SerialConsole
-from .base import KvmSpec, Machine, NetworkInterface, Sample, Screenshot, State, verb
+from .base import Machine, verb
+from .spec import KvmSpec, NetworkInterface, Sample, Screenshot, State
 
 if TYPE_CHECKING:
     from ._line import Line
@@ -103,7 +104,10 @@ class KvmMachine(Machine):
         """Wait for the guest's agent and tell the guest who it is."""
         agent = self._agent()
         agent.wait(deadline)
-        lines = "\n".join(self._identity()) + "\n"
+        self._tell_guest(agent, [*self._identity(), *self._cards()], deadline)
+
+    def _tell_guest(self, agent: Agent, told: list[str], deadline: float) -> None:
+        lines = "\n".join(told) + "\n"
         code, out, err = agent.run([_IDENTITY], lines.encode(), max(5.0, deadline - time.monotonic()))
         if code != 0:
             said = (err or out).decode(errors="replace").strip()
@@ -112,19 +116,23 @@ class KvmMachine(Machine):
             )
 
     def _identity(self) -> list[str]:
-        """What `labkit-identity` in the guest reads."""
+        """What `labkit-identity` in the guest reads, but its network cards."""
         key, machine_id = self.folder / "ssh_host_ed25519_key", self.folder / "machine-id"
         if not key.exists():
             self.host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True)
             machine_id.write_text(uuid.uuid4().hex)
         # The time first: it is read at once, the rest takes the guest a while.
-        lines = [f"time {time.time():.9f}", f"seed {secrets.token_hex(32)}", f"name {self.name}"]
-        lines += [
-            f"uuid {self.domain().UUIDString()}",
+        return [
+            f"time {time.time():.9f}",
+            f"seed {secrets.token_hex(32)}",
             f"machine-id {machine_id.read_text()}",
             f"ssh-key {base64.b64encode(key.read_bytes()).decode()}",
             "grow",
         ]
+
+    def _cards(self) -> list[str]:
+        """What `labkit-identity` reads of its name and its network cards."""
+        lines = [f"name {self.name}", f"uuid {self.domain().UUIDString()}"]
         networks = self.host.lab.networks
         way_on = networks.way_on(self.spec.interfaces)
         for number, card in enumerate(self.spec.interfaces):
@@ -360,7 +368,7 @@ class KvmMachine(Machine):
         self.spec = spec
 
     def resettle(self) -> None:
-        self.become(time.monotonic() + 30)
+        self._tell_guest(self._agent(), self._cards(), time.monotonic() + 30)
 
     def set_carrier(self, network: str, *, up: bool) -> None:
         _kvm_cards.set_carrier(self, network, up=up)

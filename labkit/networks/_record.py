@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from .._paths import disk_room
 from .._values import check_name
-from ..errors import Busy, InvalidValue, NameInUse, NotEnough, NotFound
+from ..errors import Busy, InvalidValue, LabGone, NameInUse, NotEnough, NotFound
 from . import _routes
 from ._uplink_rules import NETWORK as _WAY_OUT
 
@@ -176,7 +176,12 @@ class Records:
 
     def _write(self, record: Record) -> None:
         fresh = self._path(record.name).with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(record)))
+        try:
+            fresh.write_text(json.dumps(asdict(record)))
+        except FileNotFoundError as error:
+            raise LabGone(
+                "the lab has ended, and its networks with it", hint="make it again with Lab.open(…)"
+            ) from error
         fresh.replace(self._path(record.name))
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, LabError
-from ..machines.base import NetworkInterface, State
+from ..machines.spec import NetworkInterface, State
 from . import _segments, _uplink
 
 if TYPE_CHECKING:

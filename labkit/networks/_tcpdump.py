@@ -7,6 +7,7 @@ kills what was started over a connection that hangs up.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import select
@@ -14,8 +15,10 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from .._paths import disk_full
 from .._values import format_duration, format_size
 from ..errors import EngineError, InvalidValue, LabError, NotFound, PackageMissing
 from ..hosts._channel import RequestRefused
@@ -84,6 +87,7 @@ class Tcpdump:
         self.ended = ""
         self.dropped: int | None = None
         self._said = ""
+        self._failure: OSError | None = None
         self._code: int | None = None
         self._running = self._spawn(bridge, words)
         self.began = self._heard = time.monotonic()
@@ -113,13 +117,15 @@ class Tcpdump:
                 os.close(descriptor)
 
     def _wait_for_begin(self, bridge: str, words: str) -> None:
-        if self._begun.wait(_START_S) and self._records.begun:
+        if self._begun.wait(_START_S) and self._records.begun and not self._failure:
             return
         self.end("it did not start in time")
         self.wait(_END_S)
         raise self._why_not(bridge, words)
 
     def _why_not(self, bridge: str, words: str) -> LabError:
+        if self._failure:
+            return _unwritten(self._failure, Path(self._file.name))
         said = self._last_line()
         if said.startswith(f"{bridge}: No such device"):
             return NotFound(
@@ -163,8 +169,12 @@ class Tcpdump:
     def _follow(self) -> None:
         try:
             self._pump()
-        except (OSError, LabError) as error:
-            self.end(error.message if isinstance(error, LabError) else f"the file cannot be written: {error.strerror}")
+        except LabError as error:
+            self.end(f"when something went wrong: {error.message}")
+            self._running.close()
+        except OSError as error:
+            self._failure = error
+            self.end(f"when its file could not be written: {error.strerror}")
             self._running.close()
         finally:
             self._finish()
@@ -207,7 +217,7 @@ class Tcpdump:
             self.end(f"at its limit of {format_size(self._bounds.bytes)}")
             self._running.close()  # what else is on its way would not fit
             return
-        if not self.size:
+        if not self.size and self._file.seek(0, os.SEEK_END):
             self._file.truncate(0)  # not earlier: what was there is lost for good packets only
         self._file.write(whole)
         self.size += len(whole)
@@ -263,6 +273,12 @@ def _rest(descriptor: int) -> str:
         return os.read(descriptor, 1 << 16).decode(errors="replace")
     except BlockingIOError:
         return ""
+
+
+def _unwritten(failure: OSError, path: Path) -> LabError:
+    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(path.parent)
+    return InvalidValue(f"{path} cannot be written: {failure.strerror}", hint="give the path of another file")
 
 
 def _missing(host: str) -> PackageMissing:

@@ -4,112 +4,23 @@ from __future__ import annotations
 
 import contextvars
 import math
-import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._progress import Task, check_cancelled, progress
 from .._values import format_duration
-from ..errors import InvalidValue, LabError, NotFound
-from ..machines.base import Machine, State
+from ..errors import InvalidValue, NotFound
+from ..machines.base import Machine
+from ._reach import Question, Reach
 
 if TYPE_CHECKING:
     from ..lab import Lab
 
 _AT_ONCE = 64
 _LOOK_S = 0.1
-_ASLEEP = (State.PAUSED, State.STOPPED, State.FAILED)
-# $1: seconds; $2: ports with blanks between; then what is to be reached, addresses and names.
-# One line for each: kind, target, port, exit code, what was said. Both kinds of `nc` are known:
-# one has -z, busybox's runs a program once it is connected.
-_SCRIPT = r"""
-limit=$1 ports=$2
-shift 2
-set -f
-tell() {
-    what="$1 $2 $3"
-    shift 3
-    said=$("$@" 2>&1 </dev/null)
-    code=$?
-    set -- $said
-    printf '%s\n' "$what $code $*"
-}
-has() { command -v "$1" >/dev/null 2>&1; }
-ping=yes connect='' bound=''
-has ping || { ping='' && echo 'lacks ping'; }
-has timeout && bound="timeout $limit"
-if [ -z "$ports" ]; then
-    :
-elif has nc; then
-    case $(nc -h 2>&1) in *-z*) connect=zero ;; *) connect=exec ;; esac
-elif has bash && has timeout; then
-    connect=bash
-else
-    echo 'lacks nc'
-fi
-try() {
-    case $connect in
-    zero) tell tcp "$1" "$2" nc -v -z -w "$limit" "$1" "$2" ;;
-    exec) tell tcp "$1" "$2" nc -w "$limit" "$1" "$2" -e true ;;
-    bash) tell tcp "$1" "$2" $bound bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" ;;
-    esac
-}
-for target; do
-    case $target in
-    *[!0-9.]*) [ -z "$ping" ] || tell dns "$target" 0 $bound ping -c 1 -W "$limit" "$target" & ;;
-    *)
-        [ -z "$ping" ] || tell icmp "$target" 0 ping -c 1 -W "$limit" "$target" &
-        for port in $ports; do try "$target" "$port" & done
-        ;;
-    esac
-done
-wait
-"""
-_RTT = re.compile(r"time[=<]([\d.]+) ?ms")
-_SAID = (
-    ("refused", "connection refused"), ("timed out", ""), ("network is unreachable", "there is no route to it"),
-    ("network unreachable", "there is no route to it"), ("host unreachable", "nobody is at that address"),
-    ("host is unreachable", "nobody is at that address"), ("no route to host", "nobody is at that address"),
-    ("unreachable", "something on the way refuses it"), ("bad address", "nobody knows the name"),
-    ("not known", "nobody knows the name"), ("name resolution", "nobody knows the name"),
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Whether one address of a machine was reached from another machine.
-
-    Attributes
-    ----------
-    source, target
-        The names of the machines.
-    address
-        The target's address that was tried, or its name if `protocol` is ``dns``.
-    protocol
-        ``icmp`` for a ping, ``tcp`` for a connection, ``dns`` for a ping by name.
-    port
-        The TCP port, else None.
-    reached
-        None if it was not tried.
-    rtt_ms
-        How long a ping took there and back, in milliseconds, if it came back.
-    why
-        Why it was not reached, or not tried; in part a guest's words.
-    """
-
-    source: str
-    target: str
-    address: str
-    protocol: str
-    port: int | None
-    reached: bool | None
-    rtt_ms: float | None = None
-    why: str = ""
-
-
 _Pair = tuple[str, str]
 
 
@@ -286,9 +197,9 @@ def _ask_all(machines: list[Machine], ports: tuple[int, ...], names: bool, limit
     rounds = math.ceil(len(machines) / _AT_ONCE)
     deadline = time.monotonic() + rounds * (given_s + 5)
     try:
-        answers: dict[Future[list[Reach]], _Question] = {}
+        answers: dict[Future[list[Reach]], Question] = {}
         for machine in machines:
-            question = _Question(
+            question = Question(
                 machine, [one for one in machines if one is not machine], ports, names, limit_s, given_s
             )
             answers[pool.submit(contextvars.copy_context().run, question.ask)] = question
@@ -304,83 +215,3 @@ def _ask_all(machines: list[Machine], ports: tuple[int, ...], names: bool, limit
         ]  # fmt: skip
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What one machine is asked."""
-
-    source: Machine
-    targets: Sequence[Machine]
-    ports: tuple[int, ...]
-    names: bool
-    limit_s: int
-    given_s: float
-
-    def ask(self) -> list[Reach]:
-        """Have the machine try to reach all targets."""
-        state = self.source.state
-        if state in _ASLEEP:
-            return self.all(None, f"not tried: {self.source.name} is {state}")
-        words = [address for target in self.targets for address in target.addresses]
-        words += [target.name for target in self.targets if self.names]
-        if not words:
-            return list(self._read(""))
-        argv = ["sh", "-c", _SCRIPT, "labkit", str(self.limit_s), " ".join(map(str, self.ports)), *words]
-        try:
-            done = self.source.run(argv, timeout_s=self.given_s)
-        except LabError as error:
-            return self.all(None, f"not tried: {error.message}"[:200])
-        if not done.stdout:
-            return self.all(None, f"not tried: {done.stderr.strip()[-150:] or f'exit code {done.exit_code}'}")
-        return list(self._read(done.stdout))
-
-    def all(self, reached: bool | None, why: str) -> list[Reach]:
-        """The same answer for everything."""
-        return [Reach(*key, reached, why=why) for key in self._keys()]
-
-    def _keys(self) -> Iterator[tuple[str, str, str, str, int | None]]:
-        for target in self.targets:
-            pair = self.source.name, target.name
-            for address in target.addresses or ("",):
-                yield (*pair, address, "icmp", None)
-                yield from ((*pair, address, "tcp", port) for port in self.ports)
-            if self.names:
-                yield (*pair, target.name, "dns", None)
-
-    def _read(self, told: str) -> Iterator[Reach]:
-        """The rows from what the script has said."""
-        lacks: dict[str, str] = {}
-        lines: dict[tuple[str, ...], tuple[str, str]] = {}
-        for line in told.splitlines():
-            words = line.split(" ", 4)
-            if words[0] == "lacks":
-                lacks |= dict.fromkeys({"ping": ("icmp", "dns"), "nc": ("tcp",)}.get(words[1], ()), words[1])
-            elif len(words) >= 4:
-                lines[*words[:3]] = words[3], words[4] if len(words) > 4 else ""
-        asleep = {target.name: f"; it is {target.state}" for target in self.targets if target.state in _ASLEEP}
-        for key in self._keys():
-            _, target, address, protocol, port = key
-            if not address:
-                yield Reach(*key, None, why=f"not tried: {target} has no address")
-            elif protocol in lacks:
-                yield Reach(*key, None, why=f"not tried: there is no {lacks[protocol]} in {self.source.name}")
-            elif (answer := lines.get((protocol, address, str(port or 0)))) is None:
-                yield Reach(*key, None, why="not tried: the answer is missing")
-            else:
-                yield self._row(key, *answer, asleep.get(target, ""))
-
-    def _row(self, key: tuple[str, str, str, str, int | None], code: str, said: str, asleep: str) -> Reach:
-        rtt = float(found[1]) if (found := _RTT.search(said)) else None
-        if code == "0":
-            return Reach(*key, True, rtt)
-        low = said.lower()
-        if "permi" in low and "transmitted" not in low:
-            return Reach(*key, None, why=f"not tried: {said[:100]}")
-        why = next((words for sign, words in _SAID if sign in low), "" if _is_silence(key[3], said) else said[-100:])
-        return Reach(*key, False, why=(why or f"no answer within {self.limit_s} s") + asleep)
-
-
-def _is_silence(protocol: str, said: str) -> bool:
-    """Whether what a program said means no more than that nothing has come back."""
-    return not said or protocol != "tcp"

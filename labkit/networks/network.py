@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._changes import What
 from ..errors import Busy, InvalidValue, LabError
-from ..machines.base import NetworkInterface
+from ..machines.spec import NetworkInterface
 from . import _segments, _uplink
 from ._record import Lease, Record, Records
 

@@ -52,6 +52,14 @@ def _do(machine: Machine, verb: str, words: dict[str, Any]) -> Any:
             return machine.resize(memory=words.get("memory") or None, vcpus=_whole(words.get("vcpus")))
         case "limits":
             return machine.limits(cpus=_number(words.get("cpus")))
+        case "attach":
+            return machine.attach(str(words.get("network", "")), address=str(words.get("address", "")).strip())
+        case "detach":
+            return machine.detach(str(words.get("network", "")))
+        case "link":
+            return machine.link(
+                str(words.get("network", "")), up=words.get("cable") != "out", bandwidth=_rate(words.get("bandwidth"))
+            )
         case "migrate":
             return machine.migrate(machine.host.lab[str(words.get("to", ""))])
         case _:
@@ -74,6 +82,12 @@ def _number(text: object) -> float | None:
         return float(str(text))
     except ValueError as error:
         raise InvalidValue(f"{ascii(text)[:40]} is not a number", hint="write it like 0.5") from error
+
+
+def _rate(text: object) -> float | str:
+    """What was typed as a bandwidth; nothing is no limit."""
+    words = str(text or "").strip()
+    return 0 if words in ("", "0") else words
 
 
 def _whole(text: object) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._values import format_size
-from ..machines.base import State
+from ..machines.spec import State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # In this order on a card. What takes words asks for them: label and what is filled in.
 VERBS = ("start", "resume", "pause", "stop", "restart", "kill", "run", "console", "snapshot", "revert", "clone",
-         "resize", "limits", "stats", "migrate", "destroy")  # fmt: skip
+         "resize", "limits", "attach", "detach", "link", "stats", "migrate", "destroy")  # fmt: skip
 _FITS = {
     "start": (State.STOPPED, State.FAILED),
     "resume": (State.PAUSED,),
@@ -25,6 +25,8 @@ _FITS = {
     "run": (State.RUNNING,),
     "resize": (State.RUNNING,),
     "limits": (State.RUNNING,),
+    "attach": (State.RUNNING, State.STOPPED, State.FAILED),
+    "detach": (State.RUNNING, State.STOPPED, State.FAILED),
     "migrate": (State.RUNNING,),
 }
 
@@ -41,7 +43,6 @@ def abilities(machine: Machine) -> dict[str, Any]:
         "name": machine.name,
         "engine": machine.engine,
         "facts": [[label, value] for label, value in machine.facts()],
-        "networks": [[card.network, card.address, card.mac] for card in machine.spec.interfaces],
         "verbs": [verb for verb in VERBS if verb in can],
         "absent": {verb: machine.why_not(verb) for verb in VERBS if verb not in can},
     }
@@ -63,6 +64,9 @@ def now(machine: Machine, usage: Usage | None, closed: str = "") -> dict[str, An
         "cpu": usage.points[-1][0] if _is_on(machine) and usage and usage.points else None,
         "memory": format_size(usage.points[-1][1]) if _is_on(machine) and usage and usage.points else "",
         "addresses": list(machine.addresses),
+        "networks": [
+            [card.network, card.address, card.mac, str(machine.links[card.network])] for card in machine.spec.interfaces
+        ],
     }
 
 

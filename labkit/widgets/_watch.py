@@ -19,7 +19,8 @@ from ..lab import watching
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..lab import Lab
-    from ..machines.base import Machine, Sample
+    from ..machines.base import Machine
+    from ..machines.spec import Sample
 
 _PAUSE_S = 0.22
 _SAMPLE_S = 2.0

@@ -74,6 +74,10 @@ class Card(LabWidget):
         names: list[str] = []
         if verb == "revert":
             names = list(getattr(self.machine, "snapshots", list)())
+        elif verb in ("attach", "detach", "link"):
+            mine = [card.network for card in self.machine.spec.interfaces]
+            there = [network.name for network in self.machine.host.lab.networks]
+            names = [name for name in there if name not in mine] if verb == "attach" else mine
         elif verb == "migrate":
             names = [host.name for host in self.machine.host.lab if host is not self.machine.host]
         self.asking = {"verb": verb, "names": names}

@@ -50,6 +50,7 @@ class Diagram(LabWidget):
     note = traitlets.Unicode().tag(sync=True)
     seen = traitlets.Dict().tag(sync=True)
     places = traitlets.Dict().tag(sync=True)
+    arranged = traitlets.Int().tag(sync=True)  # how often
     card = traitlets.Unicode().tag(sync=True)
     selected = traitlets.Unicode().tag(sync=True)
 
@@ -107,7 +108,8 @@ class Diagram(LabWidget):
 
     def arrange(self) -> None:
         """Lay all out anew; what was moved by hand is moved back."""
-        with self._lock:
+        with self._lock, self.hold_sync():
+            self.arranged += 1
             self._tell(_layout.lay_out(self._topology))
         self.follower()
 

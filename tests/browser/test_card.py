@@ -7,7 +7,8 @@ from _jupyter import Opener, attach, wait_until
 from playwright.sync_api import Page, expect
 
 from labkit import Lab
-from labkit.machines.base import Machine, State
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
 
 
 @pytest.fixture
@@ -51,6 +52,37 @@ def test_a_command_and_its_failure_show_on_the_card(page: Page, open_notebook: O
     expect(card.get_by_role("alert")).to_contain_text("no-such-program")
     card.get_by_role("button", name="dismiss the error").click()
     expect(card.get_by_role("alert")).to_have_count(0)
+
+
+def test_networks_are_plugged_in_and_out(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
+    """A network is chosen and the machine is on it; its cable is taken out and nothing goes through; it goes again."""
+    shared_lab.networks.create("dmz", "isolated")
+    box = shared_lab["alpha"].lxc.create("box", networks=["lan"])
+    try:
+        open_notebook(attach(shared_lab.name, 'lab["alpha"].lxc["box"]'))
+        card = page.get_by_role("group", name="machine box, running")
+        card.get_by_role("button", name="attach", exact=True).click()
+        card.get_by_label("network").select_option("dmz")
+        card.get_by_label("address").fill("198.19.2.50")
+        card.locator("form").get_by_role("button", name="attach").click()
+        expect(card).to_contain_text("198.19.2.50")
+        assert box.run(["ping", "-c", "1", "-W", "5", "198.19.2.1"]).ok
+
+        card.get_by_role("button", name="link", exact=True).click()
+        card.get_by_label("network").select_option("dmz")
+        card.get_by_label("cable").fill("out")
+        card.locator("form").get_by_role("button", name="link").click()
+        expect(card).to_contain_text("down")
+        assert not box.run(["ping", "-c", "1", "-W", "1", "198.19.2.1"]).ok
+
+        card.get_by_role("button", name="detach", exact=True).click()
+        card.get_by_label("network").select_option("dmz")
+        card.locator("form").get_by_role("button", name="detach").click()
+        expect(card).not_to_contain_text("198.19.2.50")
+        assert shared_lab.networks["dmz"].leases == {}
+    finally:
+        box.destroy()
+        shared_lab.networks.remove("dmz")
 
 
 def test_a_verb_pressed_twice_is_done_once(page: Page, open_notebook: Opener, web: Machine) -> None:

@@ -50,6 +50,20 @@ def links(diagram: Diagram) -> set[tuple[str, str]]:
     return {(link["machine"], link["network"]) for link in diagram.seen["links"]}
 
 
+@pytest.mark.core
+def test_it_follows_links(lab: Lab, diagram: Diagram) -> None:
+    """A machine that is connected while it runs has a line at once; one whose cable is out is drawn as down."""
+    lab.networks.create("lan2", mode="isolated")
+    web = lab["alpha"].lxc.create("web", networks=["lan"])
+    web.attach("lan2")
+    until(lambda: ("machine/alpha/web", "network/lan2") in links(diagram))
+    web.link("lan", up=False)
+    until(lambda: [link["network"] for link in diagram.seen["links"] if not link["up"]] == ["network/lan"])
+    web.detach("lan2")
+    until(lambda: links(diagram) == {("machine/alpha/web", "network/lan")})
+
+
+@pytest.mark.core
 def test_what_it_says_is_so(lab: Lab) -> None:
     """Hosts, networks, machines and links are those of the lab; the address on a link is the machine's own."""
     lab.networks.create("lan2", mode="isolated")
@@ -77,6 +91,7 @@ def test_what_it_says_is_so(lab: Lab) -> None:
         lab.networks.remove("lan2")
 
 
+@pytest.mark.core
 def test_it_follows_machines_and_networks(lab: Lab, diagram: Diagram) -> None:
     """What another process makes, stops and removes shows in the widget, and nobody who is there moves."""
     other = Lab.attach(lab.name)
@@ -99,6 +114,21 @@ def test_it_follows_machines_and_networks(lab: Lab, diagram: Diagram) -> None:
     other["alpha"].lxc["box"].destroy()
     other.networks.remove("late")
     until(lambda: [network["id"] for network in diagram.seen["networks"]] == ["network/lan"])
+
+
+def test_it_follows_attaching_links_and_detaching(lab: Lab, diagram: Diagram) -> None:
+    """A machine's new network, a cable that is pulled and one that is taken away show by themselves."""
+    lab.networks.create("late", mode="isolated")
+    web = Lab.attach(lab.name)["alpha"].lxc.create("web", networks=["lan"])
+    here = lab["alpha"].lxc["web"]
+    here.attach("late")
+    until(lambda: ("machine/alpha/web", "network/late") in links(diagram))
+    here.link("late", up=False)
+    until(lambda: {link["network"]: link["up"] for link in diagram.seen["links"]}["network/late"] is False)
+    assert "down" in diagram.to_mermaid()
+    here.detach("late")
+    until(lambda: links(diagram) == {("machine/alpha/web", "network/lan")})
+    assert web.run(["ip", "-4", "-o", "addr"]).stdout.count("198.19.") == 1
 
 
 def test_networks_of_docker_are_those_of_their_host(lab: Lab, diagram: Diagram) -> None:

@@ -11,7 +11,7 @@ import pytest
 from _world import hide, run_apart, until
 
 from labkit import Lab, _progress
-from labkit.errors import Cancelled
+from labkit.errors import Cancelled, NotEnoughDisk
 from labkit.machines.base import Machine
 from labkit.networks.capture import Capture
 
@@ -100,11 +100,12 @@ def test_a_lab_that_is_closed_meanwhile(lab_name: str) -> None:
 
 def test_what_was_cancelled_has_what_came(lab: Lab, box: Machine) -> None:
     """A capture that somebody cancels ends at once and is returned with what has come."""
-    cancelled = threading.Event()
+    begun, came = threading.Event(), threading.Event()
 
     def cancel() -> None:
+        begun.wait(60)
         box.run(["ping", "-c", "1", lab.networks["lan"].gateway], check=True)
-        cancelled.wait(60)
+        came.wait(60)
         work[0].cancel()
 
     work: list[_progress.Work] = []
@@ -112,8 +113,9 @@ def test_what_was_cancelled_has_what_came(lab: Lab, box: Machine) -> None:
 
     def detail(task: _progress.Work, text: str, fraction: float | None = None) -> None:
         work[:] = [task]
+        begun.set()
         if not text.startswith("0 packets"):
-            cancelled.set()
+            came.set()
         real(task, text, fraction)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -138,6 +140,25 @@ def test_a_part_of_cancelled_work_goes_on_raising(lab: Lab) -> None:
 
     with pytest.raises(Cancelled):
         work()
+    until(lambda: tcpdumps(lab) == [], "its tcpdump has ended")
+
+
+def test_a_full_disk(lab: Lab, box: Machine) -> None:
+    """On a full disk the capture does not begin; on one that fills up it ends, with what was still written."""
+    lan = lab.networks["lan"]
+    before = set(lab.folder.glob("captures/*"))
+    with pytest.raises(NotEnoughDisk, match="is full"):
+        lan.capture(seconds=1, file="/dev/full")
+    assert set(lab.folder.glob("captures/*")) == before
+    capture = lan.capture(filter="icmp")
+    pinged(lab, box, capture)
+    real = capture._tcpdump._file
+    capture._tcpdump._file = open("/dev/full", "ab", buffering=0)  # noqa: SIM115 - the capture closes it
+    box.run(["ping", "-c", "1", lan.gateway], check=True)
+    until(lambda: not capture.is_running, "the capture has ended")
+    real.close()
+    assert capture.ended == "when its file could not be written: No space left on device"
+    assert sum(flow.packets for flow in capture.flows) == 2
     until(lambda: tcpdumps(lab) == [], "its tcpdump has ended")
 
 

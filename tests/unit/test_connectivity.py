@@ -12,10 +12,12 @@ import pytest
 
 from labkit._html_connectivity import bundle, groups, matrix
 from labkit.errors import InvalidState, InvalidValue, NotFound
-from labkit.machines.base import Machine, State
-from labkit.networks.connectivity import _SCRIPT, Connectivity, Reach, _check_limit, _check_ports, _Question
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
+from labkit.networks._reach import _SCRIPT, Question, Reach
+from labkit.networks.connectivity import Connectivity, _check_limit, _check_ports
 
-PING = "PING 1.2.3.4 (1.2.3.4): 56 data bytes 64 bytes from 1.2.3.4: seq=0 ttl=64 time=0.512 ms --- 1.2.3.4 ---"
+PING = "PING 198.19.1.3 (198.19.1.3): 56 data bytes\n64 bytes from 198.19.1.3: seq=0 ttl=64 time=0.512 ms\n\n---"
 LOST = "PING 1.2.3.4 (1.2.3.4): 56 data bytes --- 1 packets transmitted, 0 packets received, 100% packet loss"
 
 
@@ -33,7 +35,7 @@ def machine(name: str, *addresses: str, state: State = State.RUNNING, says: Any 
 
 
 def ask(source: Any, *targets: Any, ports: tuple[int, ...] = (), names: bool = False) -> list[Reach]:
-    return _Question(source, targets, ports, names, 5, 10).ask()
+    return Question(source, targets, ports, names, 5, 10).ask()
 
 
 def found(names: list[str], fails: set[tuple[str, str]] = frozenset(), ports: tuple[int, ...] = ()) -> Connectivity:  # type: ignore[assignment]
@@ -61,7 +63,7 @@ def test_bad_limits_are_refused(limit: Any) -> None:
 def test_what_a_machine_says_becomes_rows() -> None:
     """Each address and port has a row: reached and how fast, or why not, or why it was not tried."""
     said = "\n".join([
-        f"icmp 198.19.1.3 0 0 {PING}", "tcp 198.19.1.3 80 0 ",
+        PING, "icmp 198.19.1.3 0 0", "tcp 198.19.1.3 80 0 ",
         "tcp 198.19.1.3 81 1 nc: can't connect to remote host (198.19.1.3): Connection refused",
         f"icmp 198.19.2.3 0 1 {LOST}", "tcp 198.19.2.3 80 1 nc: timed out", "tcp 198.19.2.3 81 1 ",
         "icmp 198.19.1.4 0 1 ping: sendto: Network is unreachable", "rubbish", "",
@@ -77,7 +79,7 @@ def test_what_a_machine_says_becomes_rows() -> None:
     assert told["198.19.2.3", "icmp", None] == (False, None, "no answer within 5 s")
     assert told["198.19.2.3", "tcp", 80] == told["198.19.2.3", "tcp", 81] == (False, None, "no answer within 5 s")
     assert told["198.19.1.4", "icmp", None] == (False, None, "there is no route to it; it is stopped")
-    assert told["198.19.1.4", "tcp", 80] == (None, None, "not tried: the answer is missing")
+    assert told["198.19.1.4", "tcp", 80] == (None, None, "not tried: web did not get to it in 8 s")
     assert told["", "icmp", None] == (None, None, "not tried: bare has no address")
     assert told["db", "dns", None] == (False, None, "nobody knows the name")
     result = Connectivity("demo", ("web", "db", "off", "bare"), (80, 81), tuple(rows), 1.0)
@@ -93,7 +95,7 @@ def test_names_are_arguments_of_the_script() -> None:
     """Nothing is formatted into what the shell runs: limit, ports and targets are words of their own."""
     source = machine("web", "198.19.1.2", says="lacks ping")
     ask(source, machine("db", "198.19.1.3"), ports=(80,), names=True)
-    assert source.asked == ["sh", "-c", _SCRIPT, "labkit", "5", "80", "198.19.1.3", "db"]
+    assert source.asked == ["sh", "-c", _SCRIPT, "labkit", "5", "8", "80", "198.19.1.3", "db"]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_the_script_runs_in_any_shell(shell: str) -> None:
     """With none of the tools there it says so, and tries nothing."""
     program = shutil.which(shell) or shell
     done = subprocess.run(
-        [program, "-c", _SCRIPT, "labkit", "1", "80", "127.0.0.1"], env={"PATH": "/nowhere"}, capture_output=True,
+        [program, "-c", _SCRIPT, "labkit", "1", "5", "80", "127.0.0.1"], env={"PATH": "/nowhere"}, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert (done.stdout.split("\n"), done.stderr) == (["lacks ping", "lacks nc", ""], "")

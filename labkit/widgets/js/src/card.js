@@ -7,12 +7,15 @@ const TITLES = {
   kill: "switch it off, as if the power failed", run: "run a command in it", console: "open its console",
   snapshot: "keep its state under a name", revert: "go back to a snapshot", clone: "make a second one with the same disk",
   resize: "change memory or processors", limits: "limit its processor time", stats: "show its counters",
+  attach: "connect it to a network", detach: "take it from a network", link: "change its link to a network",
   migrate: "move it to another host", destroy: "end it and remove all it had",
 };
 const WORDS = {
   run: [["command", "command", "uname -a"]], snapshot: [["name", "name", "snap-1"]], revert: [["name", "snapshot", null]],
   clone: [["name", "name of the clone", ""]], migrate: [["to", "to host", null]],
   resize: [["memory", "memory", ""], ["vcpus", "processors", ""]], limits: [["cpus", "processors (empty: no limit)", "0.5"]],
+  attach: [["network", "network", null], ["address", "address (empty: the next one)", ""]], detach: [["network", "network", null]],
+  link: [["network", "network", null], ["cable", "cable (in or out)", "in"], ["bandwidth", "bandwidth (empty: no limit)", ""]],
 };
 
 export function card({ model, el, looks }) {
@@ -99,7 +102,7 @@ export function card({ model, el, looks }) {
         <span class="lk-right" aria-live="polite">${now.ended ? html`<span class="lk-dim">${now.ended}</span>` : sign(looks, now.state)}</span></div>
       <dl class="lk-facts">
         ${fixed.facts.map(([label, value]) => html`<dt>${label}</dt><dd>${value}</dd>`)}
-        ${fixed.networks.map(([name, address, mac]) => html`<dt>${name}</dt><dd>${address} <span class="lk-dim">(${mac})</span></dd>`)}
+        ${now.networks.map(([name, address, mac, link]) => html`<dt>${name}</dt><dd>${address} <span class="lk-dim">(${mac})${link === "up" ? "" : html` · ${link}`}</span></dd>`)}
         ${counters || !now.ended ? use(now, usage) : nothing}
       </dl>
       ${now.ended ? nothing : html`<div class="lk-verbs" role="toolbar" aria-label="verbs of ${fixed.name}">

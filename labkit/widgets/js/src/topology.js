@@ -59,9 +59,23 @@ export function topology({ model, el, looks }) {
   let view = null; // what part is shown, if not all: left, top, width, height
   let held = null; // what the pointer drags
   let hot = ""; // what the pointer is over
+  let order = []; // in which Tab goes through the machines
+  let ordered = ""; // for which of them, laid out how, that is
   const redraw = () => end.redraw();
 
   const nodesOf = (seen) => new Map([...seen.machines, ...seen.networks].map((each) => [each.id, each]));
+
+  // From top to bottom, host by host; not anew when one is moved, for then it would lose the focus.
+  function inOrder(seen, places) {
+    const now = `${model.get("arranged")} ${seen.machines.map((each) => each.id).sort().join(" ")}`;
+    if (now !== ordered) {
+      const hosts = new Map(seen.hosts.flatMap((host, number) => host.inside.map((id) => [id, number])));
+      order = seen.machines.map((each) => each.id);
+      order.sort((a, b) => hosts.get(a) - hosts.get(b) || places[a][1] - places[b][1]);
+      ordered = now;
+    }
+    return [...seen.machines].sort((a, b) => order.indexOf(a.id) - order.indexOf(b.id));
+  }
 
   function placesNow() {
     const places = model.get("places");
@@ -225,7 +239,7 @@ export function topology({ model, el, looks }) {
         ${repeat(seen.hosts, (host) => host.id, (host) => drawHost(host, nodes, places))}
         ${repeat(pathsOf(seen, nodes, places), ({ link }) => `${link.machine} ${link.network}`, (path) => drawLink(path, someHot))}
         ${repeat(seen.networks, (network) => network.id, (network) => drawNetwork(network, places))}
-        ${repeat(seen.machines, (machine) => machine.id, (machine) => drawMachine(machine, seen, places))}</svg>
+        ${repeat(inOrder(seen, places), (machine) => machine.id, (machine) => drawMachine(machine, seen, places))}</svg>
       ${model.get("note") ? html`<div class="lk-dim">${model.get("note")}</div>` : nothing}
       ${ended || lost ? html`<div class="lk-dim" role="status">${ended || LOST}</div>` : nothing}
       ${model.get("card") ? html`<div class="lk-topo-card">${nodes.get(model.get("selected"))?.name ?? ""}
