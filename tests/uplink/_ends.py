@@ -30,6 +30,25 @@ time.sleep(600)
 """
 
 
+# Kills itself so many ms after it has come to a function on its way to opening the way.
+_VICTIM = """
+import os, signal, sys, threading, time
+from labkit import Lab
+from labkit.networks import _uplink
+where, seconds = sys.argv[2], int(sys.argv[3]) / 1000
+real = getattr(_uplink, where)
+
+def dying(*arguments, **words):
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return real(*arguments, **words)
+
+setattr(_uplink, where, dying)
+Lab.attach(sys.argv[1]).networks.create("out", uplink=True)
+time.sleep(60)
+"""
+_WHERE = (("_set_rules", 0), ("_start", 0), ("_start", 30), ("_start", 80), ("_rules_of_routes", 0), ("_watch", 0))
+
+
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
@@ -127,6 +146,21 @@ def of_keeper(name: str, which: str) -> dict[str, Any]:
     return result
 
 
+def of_opener(name: str) -> dict[str, Any]:
+    """A kernel is killed while it opens a way, at each step: the next use has it open, and nothing is left."""
+    result: dict[str, Any] = {}
+    with Lab(name) as lab:
+        alpha = lab["alpha"]
+        for where, ms in _WHERE:
+            victim = subprocess.run([sys.executable, "-c", _VICTIM, name, where, str(ms)], check=False, timeout=120)
+            lab.networks["out"].ensure_on(alpha)
+            steps = [victim.returncode, lab.networks["out"].check(), sorted(keepers(name))]
+            lab.networks.remove("out")
+            result[f"{where} {ms}"] = [*steps, sorted(keepers(name)), _uplink.uplink_is_up(alpha)]
+    result["left"] = sorted(keepers(name))
+    return result
+
+
 def by_two(name: str) -> dict[str, Any]:
     """The way of two networks stays until the last of them goes, and is shared by those who open it at once."""
     with Lab(name) as lab:
@@ -173,6 +207,7 @@ def without(name: str) -> dict[str, Any]:
 
 KINDS: dict[str, Callable[[str], dict[str, Any]]] = {
     "lab": of_lab, "host": of_host, "kernel": of_kernel, "two": by_two, "without": without,
+    "opener": of_opener,
     "pasta": lambda name: of_keeper(name, "pasta"), "supervisor": lambda name: of_keeper(name, "supervisor"),
 }  # fmt: skip
 

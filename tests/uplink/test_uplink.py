@@ -39,7 +39,7 @@ def reach_of_user(in_world_of_user: World) -> Outcome:
 @pytest.fixture(scope="module")
 def ends(in_world: World) -> Outcome:
     """What was left after each kind of end."""
-    return in_world("_ends.py", "lab,host,kernel,pasta,supervisor,two,without")
+    return in_world("_ends.py", "lab,host,kernel,opener,pasta,supervisor,two,without")
 
 
 # ── Who gets out ──────────────────────────────────────────────────────────────────────────────
@@ -198,6 +198,13 @@ def test_a_way_that_died_is_told_and_opened_again(ends: Outcome, killed: str) ->
     assert seen["up after repair"]
     assert seen["after the lab"] == []
     assert seen["why"].startswith("pasta has ended with signal 9" if killed == "pasta" else "what kept it open was")
+
+
+def test_whoever_opens_a_way_may_die_at_it(ends: Outcome) -> None:
+    """A kernel that is killed at any step of opening a way: the next use finds all in order, and nothing is left."""
+    steps = dict(ends["opener"])
+    assert steps.pop("left") == []
+    assert steps == {where: [-9, [], BOTH, [], False] for where in steps}
 
 
 def test_networks_share_a_way(ends: Outcome) -> None:
