@@ -80,6 +80,7 @@ def network_bundle(network: Network) -> dict[str, Any]:
     joined = f"802.1Q, VLAN {network.vlan}" if network.vlan else "VXLAN"
     rows = [("mode", network.mode), ("range", network.cidr), ("gateway", network.gateway or "none")]
     rows += [("served", network.served), ("home", network.home), ("joined by", joined)]
+    rows += [("way out", "leads out of the lab")] if network.uplink else []
     try:
         leases, faults = network.leases, network.check()
     except LabError as error:

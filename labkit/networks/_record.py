@@ -16,6 +16,7 @@ from .._paths import disk_room
 from .._values import check_name
 from ..errors import Busy, InvalidValue, LabGone, NameInUse, NotEnough, NotFound
 from . import _routes
+from ._uplink_rules import NETWORK as _WAY_OUT
 
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
 _BACKBONE = ipaddress.IPv4Network("198.18.0.0/24")
@@ -186,7 +187,7 @@ class Records:
 
 def _choose_range(cidr: str | None, others: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
     """The range that is asked for, checked, or the next free /24."""
-    used = [_BACKBONE, _OF_HOSTS, *others]
+    used = [_BACKBONE, _OF_HOSTS, _WAY_OUT, *others]
     foreign = _routes.of_this_machine()
     if cidr is None:
         pool = list(_POOL.subnets(new_prefix=24))[1:]
