@@ -307,8 +307,10 @@ class LxcMachine(Machine):
         """Have the running container, and its configuration, keep to the limits of `spec`."""
         version = self._lxc.cgroup_version()
         if self.refresh() not in _ENDED:
+            old = limits(self.spec.memory_bytes, self.spec.cpus, self.spec.vcpus, version)
             for file, value in limits(spec.memory_bytes, spec.cpus, spec.vcpus, version).items():
-                self._set_cgroup(file, value)
+                if value != old[file]:  # a scope that was delegated may have no cpuset
+                    self._set_cgroup(file, value)
         _lxc_files.write(self.host, spec, version)
         _lxc_files.describe(self.host, spec)
         self.spec = spec

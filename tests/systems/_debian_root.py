@@ -22,7 +22,7 @@ _PACKAGES = (
     "systemd-sysv", "udev", "dbus", "dbus-user-session", "libpam-systemd", "kmod", "netbase", "procps",
     "linux-image-cloud-amd64", "initramfs-tools", "lz4", "python3", "python3-libvirt", "uidmap", "dnsmasq-base",
     "iproute2", "iptables", "nftables", "openssh-client", "qemu-system-x86", "qemu-utils", "libvirt-clients",
-    "libvirt-daemon", "libvirt-daemon-driver-qemu",
+    "libvirt-daemon", "libvirt-daemon-driver-qemu", "lxc", "tcpdump",
 )  # fmt: skip
 # What a server does at boot and this one need not: each unit costs an emulated processor a second.
 _MASKED = (
@@ -30,7 +30,8 @@ _MASKED = (
     "serial-getty@ttyS0.service", "apt-daily.timer", "apt-daily-upgrade.timer", "fstrim.timer", "e2scrub_all.timer",
     "dpkg-db-backup.timer", "systemd-pstore.service", "modprobe@drm.service", "modprobe@efi_pstore.service",
     "libvirtd.service", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirt-guests.service",
-    "virtlogd.socket", "virtlockd.socket", "dnsmasq.service", "nftables.service",
+    "virtlogd.socket", "virtlockd.socket", "dnsmasq.service", "nftables.service", "lxc.service", "lxc-net.service",
+    "lxc-monitord.service",
 )  # fmt: skip
 _UNIT = """\
 [Unit]

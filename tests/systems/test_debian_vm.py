@@ -106,6 +106,55 @@ with Lab("demo", hosts=["alpha", "beta"]) as lab:
     told["host again"] = lab.add_host("beta").run(["sh", "-c", "cd /sys/fs/cgroup; ls -d */"]).stdout.split()
     told["controllers again"] = lab["beta"].run(["cat", "/sys/fs/cgroup/cgroup.subtree_control"]).stdout.split()
 """
+NETWORKS = """
+from concurrent.futures import ThreadPoolExecutor
+
+def times(machine, address):
+    "The shortest of five round trips, in milliseconds."
+    told = machine.run(["ping", "-c", "5", "-i", "0.2", address], check=True).stdout
+    return float(told.split("min/avg/max = ")[1].split("/")[0])
+
+with Lab("demo", hosts=["alpha", "beta"]) as lab:
+    lab.networks.create("tagged", "isolated", vlan=42)
+    here, there = (lab[host].lxc.create(f"on-{host}", networks=["tagged"]) for host in ("alpha", "beta"))
+    address = there.addresses[0]
+    listen = ["timeout", "60", "tcpdump", "-Z", "root", "-n", "-e", "-c", "2", "-i", "eth0", "vlan 42 and icmp"]
+    with ThreadPoolExecutor(1) as pool:
+        wire = pool.submit(lab["alpha"].run, listen, timeout_s=70)
+        while not wire.done():
+            told["reached"] = here.run(["ping", "-c", "1", "-W", "5", address]).ok
+        told["wire"] = wire.result().stdout
+    told["faults"] = lab.networks.check()
+    told["at first"] = times(here, address)
+    here.link("tagged", delay="100 ms", bandwidth="10 Mbit/s")
+    told["delayed"] = times(here, address)
+    here.restart()
+    told["delayed after a restart"] = times(here, address)
+    here.link("tagged", delay=0, bandwidth=0, loss=1)
+    told["lost"] = not here.run(["ping", "-c", "3", "-i", "0.2", "-W", "1", address]).ok
+    here.link("tagged", loss=0)
+    told["at last"] = times(here, address)
+"""
+CELLS = """
+def share_of(machine, seconds=4):
+    before, began = machine.stats().cpu_seconds, time.monotonic()
+    time.sleep(seconds)
+    return (machine.stats().cpu_seconds - before) / (time.monotonic() - began)
+
+with Lab("demo") as lab:
+    cell = lab["alpha"].lxc.create("cell", memory="64 MiB")
+    told["capable"] = sorted(cell.capabilities & {"limits", "pause", "resize"})
+    cell.run(["sh", "-c", "(while :; do :; done) >/dev/null 2>&1 &"], check=True)
+    told["shares"] = [share_of(cell)]
+    for cpus in (0.25, None):
+        cell.limits(cpus=cpus)
+        told["shares"].append(share_of(cell))
+    cell.pause()
+    told["paused"] = [str(cell.refresh()), share_of(cell, 2)]
+    cell.resume()
+    told["memory"] = [path.read_text() for path in Path("/sys/fs/cgroup").rglob("lxc.payload.cell/memory.max")]
+    told["eaten"] = cell.run(["sh", "-c", "head -c 200m /dev/zero | tail"], timeout_s=60).exit_code
+"""
 NO_LIMITS = """
 told["doctor"] = str(_checks_resources.cgroups())
 with Lab("demo") as lab:
@@ -196,6 +245,34 @@ def test_limits_in_a_delegated_scope(vm: Vm) -> None:
     told = run(vm, LIMITS, user=USER, before=DELEGATE.split())
     check_limits(told)
     assert "this user may use: cpu, memory, pids" in told["doctor"]
+
+
+@pytest.mark.parametrize("user", ["root", USER])
+def test_vlans_and_delays(vm: Vm, user: str) -> None:
+    """With VLANs and NETEM in the kernel hosts are joined by tagged frames, and links delay and lose, both ways."""
+    told = run(vm, NETWORKS, user=user)
+    assert told["reached"]
+    assert "vlan 42" in told["wire"]
+    assert told["faults"] == {}
+    for slow in ("delayed", "delayed after a restart"):
+        assert 200 <= told[slow] < 200 + told["at first"] + 100
+    assert told["lost"]
+    assert told["at last"] < 100
+
+
+@pytest.mark.parametrize("user", ["root", USER])
+def test_containers_of_lxc_keep_to_their_limits(vm: Vm, user: str) -> None:
+    """On cgroup v2 a container gets the processor time and the memory that it is limited to, and can be paused."""
+    told = run(vm, CELLS, user=user, before=DELEGATE.split() if user == USER else [])
+    assert told["capable"] == ["limits", "pause", "resize"]
+    free, quarter, free_again = told["shares"]
+    assert free > 0.6
+    assert 0.1 < quarter < 0.4
+    assert free_again > 0.6
+    assert told["paused"][0] == "paused"
+    assert told["paused"][1] < 0.05
+    assert told["memory"] == [f"{64 * 2**20}\n"]
+    assert told["eaten"] != 0
 
 
 def test_no_limits_without_delegation(vm: Vm) -> None:
