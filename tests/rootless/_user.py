@@ -38,11 +38,13 @@ def ordinary_user() -> Iterator[str]:
     try:
         yield name
     finally:
-        end_processes_of(pwd.getpwnam(name).pw_uid)
+        uid = pwd.getpwnam(name).pw_uid
+        end_processes_of(uid)
         with _ALONE:
             _remove(name)
         assert not Path("/home", name).exists()
-        shutil.rmtree(f"/tmp/labkit-{name}", ignore_errors=True)
+        for folder in (f"/tmp/labkit-{uid}", f"/tmp/pytest-of-{name}"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove(name: str) -> None:
