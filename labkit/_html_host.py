@@ -15,7 +15,8 @@ from .errors import LabError
 if TYPE_CHECKING:
     from .hosts.base import Host
     from .lab import Lab
-    from .machines.base import Machine, State
+    from .machines.base import Machine
+    from .machines.spec import State
     from .networks.network import Network
 
 
@@ -76,10 +77,10 @@ def host_bundle(host: Host) -> dict[str, Any]:
 
 def network_bundle(network: Network) -> dict[str, Any]:
     """The mime bundle of a network."""
-    served = [word for word, is_served in (("DHCP", network.dhcp), ("DNS", network.dns)) if is_served]
     joined = f"802.1Q, VLAN {network.vlan}" if network.vlan else "VXLAN"
     rows = [("mode", network.mode), ("range", network.cidr), ("gateway", network.gateway or "none")]
-    rows += [("served", " and ".join(served) or "nothing"), ("home", network.home), ("joined by", joined)]
+    rows += [("served", network.served), ("home", network.home), ("joined by", joined)]
+    rows += [("way out", "leads out of the lab")] if network.uplink else []
     try:
         leases, faults = network.leases, network.check()
     except LabError as error:

@@ -37,6 +37,7 @@ PACKAGES = {
     "newuidmap": "uidmap",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "pasta": "passt",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "runc": "runc",

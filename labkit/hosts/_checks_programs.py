@@ -159,6 +159,11 @@ _EXTRAS = {
         "LXC machines can be made.",
         "LXC machines are not available. `./lab packages` installs it and starts none of its services.",
     ),
+    "way out": (
+        "pasta",
+        "A network can lead out of its lab where that is asked for, with uplink=True.",
+        "No network can lead out of its lab, not even with uplink=True.",
+    ),
     "Graphviz": (
         "dot",
         "The picture of a lab has few crossing lines.",

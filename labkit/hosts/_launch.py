@@ -154,9 +154,9 @@ def _why_not(log: Path) -> LabError:
 
 def end(name: str, process: subprocess.Popen[bytes] | None = None) -> None:
     """Ask the lab to end and wait until all of it is gone, its files too."""
-    ending: list[int] = []
+    ending = _supervisors(name)
     with contextlib.suppress(LabError), channel(name) as connection:
-        ending = _with_parent(connection.peer_pid())
+        ending += _with_parent(connection.peer_pid())
         connection.request("close")
     clear(name)
     for descriptor in ending:
@@ -164,6 +164,15 @@ def end(name: str, process: subprocess.Popen[bytes] | None = None) -> None:
         os.close(descriptor)
     if process:
         process.wait(timeout=10)
+
+
+def _supervisors(name: str) -> list[int]:
+    """Descriptors that tell when what keeps ways out of a lab open, outside of it, has ended; see networks._pasta."""
+    found = []
+    for path in sockets(name).glob("*/uplink"):
+        with contextlib.suppress(LabError, OSError), Channel(path, "the way out") as way:
+            found.append(os.pidfd_open(way.peer_pid()))
+    return found
 
 
 def _with_parent(pid: int) -> list[int]:

@@ -15,7 +15,8 @@ from ..networks.link import Link, shape
 
 if TYPE_CHECKING:
     from ..networks.network import Network
-    from .base import Machine, NetworkInterface
+    from .base import Machine
+    from .spec import NetworkInterface
 
 _LIVE = ("running",)
 _STILL = ("stopped", "failed")

@@ -31,7 +31,7 @@ from ..errors import (
     NotFound,
 )
 from ..hosts import _dockerd
-from .base import State
+from .spec import State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

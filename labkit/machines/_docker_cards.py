@@ -17,7 +17,7 @@ from ..errors import EngineError, NotFound
 from ._docker_api import spoken
 from ._docker_networks import name_in_docker
 from ._docker_recipe import as_docker_does
-from .base import NetworkInterface
+from .spec import NetworkInterface
 
 if TYPE_CHECKING:
     from ._docker_machine import DockerMachine

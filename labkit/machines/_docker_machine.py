@@ -22,7 +22,8 @@ from ._docker_console import DockerConsole, DockerLine
 from ._docker_exec import Inside
 from ._docker_recipe import PERIOD_US, Recipe, check_cpus, check_memory, no_mac
 from ._domain import check_vcpus
-from .base import Machine, NetworkInterface, Sample, State, machine_folder, verb
+from .base import Machine, machine_folder, verb
+from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
     from ..lab import Lab

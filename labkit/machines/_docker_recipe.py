@@ -14,7 +14,7 @@ from .._run import check_argv
 from .._values import check_name, parse_size
 from ..errors import InvalidName, InvalidValue, NotSupported
 from ._docker_api import LABEL, Api
-from .base import MachineSpec, NetworkInterface
+from .spec import MachineSpec, NetworkInterface
 
 RECIPE_LABEL = "labkit.recipe"
 _PORT = re.compile(r"(\d{1,5})(?:/(tcp|udp))?", re.ASCII)

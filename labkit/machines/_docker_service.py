@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .._progress import progress
 from .._values import check_name
 from ..errors import InvalidValue, NotFound
-from .base import NetworkInterface
+from .spec import NetworkInterface
 
 if TYPE_CHECKING:
     from ._docker_machine import DockerMachine

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from ..errors import InvalidValue
-from .base import KvmSpec, NetworkInterface
+from .spec import KvmSpec, NetworkInterface
 
 NAMESPACE = "https://labkit.invalid/machine"
 AGENT = "org.qemu.guest_agent.0"

@@ -17,7 +17,7 @@ from ._libvirt import spoken
 
 if TYPE_CHECKING:
     from ._kvm_machine import KvmMachine
-    from .base import KvmSpec, NetworkInterface
+    from .spec import KvmSpec, NetworkInterface
 
 _UNPLUG_S = 20
 _SLOWLY_S = 0.02

@@ -28,7 +28,8 @@ from ._kvm_line import SerialLine, shell
 from ._libvirt import spoken
 from ._screenshot import take_screenshot
 from ._serial import SerialConsole
-from .base import KvmSpec, Machine, NetworkInterface, Sample, Screenshot, State, verb
+from .base import Machine, verb
+from .spec import KvmSpec, NetworkInterface, Sample, Screenshot, State
 
 if TYPE_CHECKING:
     from ._line import Line

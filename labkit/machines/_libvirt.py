@@ -18,7 +18,7 @@ from ..errors import (
     NotEnoughMemory,
     NotFound,
 )
-from .base import State
+from .spec import State
 
 _loop_lock = threading.Lock()
 _loop: threading.Thread | None = None

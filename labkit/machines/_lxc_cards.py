@@ -10,7 +10,7 @@ from ._lxc_config import link_name
 if TYPE_CHECKING:
     from ..networks.network import Network
     from ._lxc_machine import LxcMachine
-    from .base import NetworkInterface
+    from .spec import NetworkInterface
 
 # NAME LINK BRIDGE MAC ADDRESS/PREFIX; what somebody who died has left is made anew.
 _PLUG = """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._values import format_size
 from ..errors import InvalidValue
-from .base import MachineSpec, NetworkInterface
+from .spec import MachineSpec, NetworkInterface
 
 if TYPE_CHECKING:
     from ..networks.network import Networks
@@ -233,6 +233,7 @@ def seccomp(refused: Sequence[str]) -> str:
 def _cards(spec: LxcSpec, networks: Networks) -> Iterator[tuple[str, object]]:
     if not spec.interfaces:
         yield "lxc.net.0.type", "empty"
+        return
     way_on = networks.way_on(spec.interfaces)
     for number, card in enumerate(spec.interfaces):
         network = networks[card.network]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import LabError
 from ._lxc_config import LXC_PATH
-from .base import State
+from .spec import State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

@@ -24,7 +24,8 @@ from ._line import Line
 from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, check_memory, limits, link_name
 from ._lxc_console import LxcConsole, LxcLine
 from ._lxc_events import STATES
-from .base import Machine, NetworkInterface, Sample, State, machine_folder, verb
+from .base import Machine, machine_folder, verb
+from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
     from .lxc import LxcEngine

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ._lxc_config import LXC_PATH, LxcSpec, link_name
-from .base import Sample
+from .spec import Sample
 
 _LINKS = "/sys/class/net/v????????????/statistics/?x_bytes"
 # One command for all containers, so that a reading costs the same for one as for fifty.

@@ -7,7 +7,7 @@ import io
 import libvirt
 
 from ._libvirt import spoken
-from .base import Screenshot
+from .spec import Screenshot
 
 
 def take_screenshot(domain: libvirt.virDomain, host: str) -> Screenshot:

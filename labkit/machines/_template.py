@@ -31,7 +31,7 @@ from ..errors import DeadlineExceeded, ImageDamaged
 from ._agent import Agent
 from ._domain import Domain, rename
 from ._libvirt import spoken
-from .base import NetworkInterface
+from .spec import NetworkInterface
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

@@ -40,8 +40,9 @@ from ._docker_recipe import (
     check_volumes,
 )
 from ._docker_service import DockerService, scale
-from .base import MachineSpec, NetworkInterface, Sample, machine_folder
+from .base import machine_folder
 from .engine import Engine, Field, NetworksWanted
+from .spec import MachineSpec, NetworkInterface, Sample
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

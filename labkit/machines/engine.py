@@ -14,7 +14,8 @@ from .._changes import What
 from .._paths import disk_room
 from .._values import check_name
 from ..errors import InvalidValue, LabError, LabGone, NameInUse
-from .base import Machine, MachineSpec, NetworkInterface, Sample, State, machine_folder
+from .base import Machine, machine_folder
+from .spec import MachineSpec, NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

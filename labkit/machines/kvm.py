@@ -26,8 +26,9 @@ from ._domain import Domain, check_vcpus, read_spec
 from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
 from ._template import Template, is_template
-from .base import KvmSpec, NetworkInterface, Sample, machine_folder
+from .base import machine_folder
 from .engine import Engine, Field, NetworksWanted
+from .spec import KvmSpec, NetworkInterface, Sample
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

@@ -33,8 +33,9 @@ from ._lxc_config import (
 from ._lxc_events import STATES, Monitor
 from ._lxc_files import FOLDER
 from ._lxc_machine import LxcMachine
-from .base import NetworkInterface, Sample, State, machine_folder
+from .base import machine_folder
 from .engine import Engine, Field, NetworksWanted
+from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

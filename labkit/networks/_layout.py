@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .topology import HostNode, MachineNode, NetworkNode, Places, Topology
 
 # Pixels.
-MACHINE_WIDTH, MACHINE_HEIGHT, ROW = 290, 24, 15
+MACHINE_WIDTH, MACHINE_HEIGHT, ROW = 312, 24, 15
 NETWORK_WIDTH, NETWORK_HEIGHT, PORT = 172, 42, 7
 PAD, HEADER, BETWEEN, GAP = 12, 28, 84, 5
 EMPTY_HEIGHT = 26

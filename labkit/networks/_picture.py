@@ -86,12 +86,14 @@ def _host(topology: Topology, host: HostNode) -> dict[str, Any]:
 
 def _network(network: NetworkNode, size: tuple[int, int]) -> dict[str, Any]:
     words = f"{network.mode} {network.cidr}".strip()
-    of = f"Docker's own on {network.host}" if network.host else f"DHCP and DNS on {network.home}" * bool(network.home)
+    name = f"{network.name} · VLAN {network.vlan}" if network.vlan else network.name
+    served = f"{' and '.join(network.serves)} on {network.home}" if network.serves else ""
+    of = f"Docker's own on {network.host}" if network.host else served
     return {
-        "id": network.id, "name": fit(network.name, size[0] - 16, _NAME * _BOLD),
+        "id": network.id, "name": fit(name, size[0] - 16, _NAME * _BOLD),
         "words": fit(words, size[0] - 10, _SMALL),
         "colour": _colour(network), "width": size[0], "height": size[1], "own": bool(network.host),
-        "title": ", ".join(filter(None, (f"network {network.name}", words, of))),
+        "title": ", ".join(filter(None, (f"network {name}", words, of))),
     }  # fmt: skip
 
 
@@ -140,7 +142,7 @@ def _link(topology: Topology, link: Link, rows: list[str], in_lab: set[str]) -> 
     words = " ".join(filter(None, (link.address, f"({link.mac})" if link.mac else "")))
     return {
         "machine": link.machine, "network": link.network, "row": row, "up": link.up, "colour": _colour(network),
-        "title": f"{machine} – {network.name}{': ' * bool(words)}{words}, {'up' if link.up else 'down'}",
+        "title": f"{machine} – {network.name}{': ' * bool(words)}{words}, {link.note or ('up' if link.up else 'down')}",
     }  # fmt: skip
 
 

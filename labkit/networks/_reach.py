@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import LabError
-from ..machines.base import Machine, State
+from ..machines.base import Machine
+from ..machines.spec import State
 
 _ASLEEP = (State.PAUSED, State.STOPPED, State.FAILED)
 # $1: seconds for each; $2: for all; $3: ports with blanks between; then addresses and names.

@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from .._paths import disk_room
 from .._values import check_name
-from ..errors import Busy, InvalidValue, NameInUse, NotEnough, NotFound
+from ..errors import Busy, InvalidValue, LabGone, NameInUse, NotEnough, NotFound
 from . import _routes
+from ._uplink_rules import NETWORK as _WAY_OUT
 
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")  # RFC 2544: for tests, never in a LAN
 _BACKBONE = ipaddress.IPv4Network("198.18.0.0/24")
@@ -175,13 +176,18 @@ class Records:
 
     def _write(self, record: Record) -> None:
         fresh = self._path(record.name).with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(record)))
+        try:
+            fresh.write_text(json.dumps(asdict(record)))
+        except FileNotFoundError as error:
+            raise LabGone(
+                "the lab has ended, and its networks with it", hint="make it again with Lab.open(…)"
+            ) from error
         fresh.replace(self._path(record.name))
 
 
 def _choose_range(cidr: str | None, others: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
     """The range that is asked for, checked, or the next free /24."""
-    used = [_BACKBONE, _OF_HOSTS, *others]
+    used = [_BACKBONE, _OF_HOSTS, _WAY_OUT, *others]
     foreign = _routes.of_this_machine()
     if cidr is None:
         pool = list(_POOL.subnets(new_prefix=24))[1:]

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError, LabError
-from ..machines.base import NetworkInterface, State
-from . import _segments
+from ..machines.spec import NetworkInterface, State
+from . import _segments, _uplink
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -90,6 +90,9 @@ class Inspection:
             yield self._fault(host, f"the host has lost its address {network.gateway}", partial(_ip, words=words))
         if (network.dhcp or network.dns) and not host.run(["sh", "-c", _SERVER_RUNS, "labkit", network.name]).ok:
             yield self._fault(host, "nobody serves DHCP and DNS (dnsmasq has ended)", self._wake)
+
+        if network.uplink and (trouble := _uplink.trouble(host)):
+            yield self._fault(host, trouble, _uplink.ensure)
 
     def _wake(self, host: Host) -> None:
         host.kvm.network(self._network.name).wake(str(self._record.range[-2]), dns=self._network.dns)

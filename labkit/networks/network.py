@@ -1,4 +1,4 @@
-"""Lab networks: one Ethernet segment, on one host or several, with DHCP and DNS, no way out."""
+"""Lab networks: one Ethernet segment, on one host or several, with DHCP and DNS; out only if asked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._changes import What
 from ..errors import Busy, InvalidValue, LabError
-from ..machines.base import NetworkInterface
-from . import _segments
+from ..machines.spec import NetworkInterface
+from . import _segments, _uplink
 from ._record import Lease, Record, Records
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Network:
         The 802.1Q tag that its frames carry between hosts; 0 if they are joined by VXLAN (RFC 7348).
     dhcp, dns
         Whether it is served.
+    uplink
+        Whether it leads out of the lab, which it was asked to.
     """
 
     def __init__(self, networks: Networks, record: Record) -> None:
@@ -53,6 +55,7 @@ class Network:
         self.vlan = record.vlan
         self.dhcp = record.dhcp
         self.dns = record.dns
+        self.uplink = record.uplink
         self._number = record.number
 
     @property
@@ -69,6 +72,12 @@ class Network:
     def name_server(self) -> str:
         """The address that answers DNS questions; "" if there is none."""
         return self.gateway if self.dns else ""
+
+    @property
+    def served(self) -> str:
+        """What its home host serves, in words: ``DHCP and DNS``, one of them, or ``nothing``."""
+        words = [word for word, is_served in (("DHCP", self.dhcp), ("DNS", self.dns)) if is_served]
+        return " and ".join(words) or "nothing"
 
     @property
     def prefix_length(self) -> int:
@@ -161,6 +170,7 @@ class Network:
     def ensure_on(self, host: Host) -> None:
         """Make the network exist on `host`, joined to where it exists already."""
         with self._networks.edit(self.name) as record:
+            _uplink.open_way(self, host)
             if not (host.kvm.has_network(self.name) and host.name in record.hosts):
                 self.build(host, record)
 
@@ -191,6 +201,8 @@ class Network:
         SubElement(root, "domain", name="lab", localOnly="yes")
         if not self.dns:
             SubElement(root, "dns", enable="no")
+        elif self.uplink:
+            _uplink.lead_names_out(root)
         network = ipaddress.ip_network(self.cidr)
         address = SubElement(root, "ip", address=self.gateway, prefix=str(network.prefixlen))
         if self.dhcp:
@@ -247,7 +259,8 @@ class Network:
 
     def __repr__(self) -> str:
         tag = f", VLAN {self.vlan}" if self.vlan else ""
-        return f"<Network {self.name} {self.cidr} ({self.mode}{tag})>"
+        way = ", leads out of the lab" if self.uplink else ""
+        return f"<Network {self.name} {self.cidr} ({self.mode}{tag}{way})>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from .._html_host import network_bundle
@@ -265,7 +278,7 @@ class Networks:
 
     def create(
         self, name: str, mode: str = "nat", *, cidr: str | None = None, host: str | None = None, vlan: int = 0,
-        dhcp: bool | None = None, dns: bool | None = None,
+        dhcp: bool | None = None, dns: bool | None = None, uplink: bool = False,
     ) -> Network:  # fmt: skip
         """Make a network.
 
@@ -282,10 +295,15 @@ class Networks:
             1 to 4094: between hosts its frames go over the wire with this 802.1Q tag.
         dhcp, dns
             Whether the home host serves them; by default it does, but on a bridge.
+        uplink
+            Let its machines, and no others, out of the lab: TCP, UDP and echo requests by IPv4, through
+            sockets of this user, and names. Nothing comes in, and this machine itself is not behind it.
 
         Raises
         ------
         InvalidName, InvalidValue, NameInUse, NotEnough, NotSupported
+        PackageMissing, Unavailable, DaemonFailed
+            If the way out cannot be opened.
         """
         if mode not in MODES:
             raise InvalidValue(f"{ascii(mode)[:40]} is not a mode of a network", hint=f"use one of {', '.join(MODES)}")
@@ -295,9 +313,10 @@ class Networks:
             raise InvalidValue(
                 "on a bridge no host has an address to serve DHCP or DNS from", hint='use mode="isolated" for that'
             )
+        _uplink.check_mode(mode, uplink=uplink)
         home = self.lab[host or next(iter(self.lab.hosts), "alpha")]
         served = [mode != "bridge" if wanted is None else bool(wanted) for wanted in (dhcp, dns)]
-        record = Record(name, mode, "", 0, home.name, vlan=vlan, dhcp=served[0], dns=served[1])
+        record = Record(name, mode, "", 0, home.name, vlan=vlan, dhcp=served[0], dns=served[1], uplink=uplink)
         network = Network(self, self._records.add(record, cidr))
         try:
             network.ensure_on(home)
@@ -308,6 +327,8 @@ class Networks:
                 with contextlib.suppress(LabError):
                     home.kvm.remove_network(name)
             self._records.remove(name)
+            with contextlib.suppress(LabError):
+                _uplink.close_way(self.lab, home.name)
             raise
         return network
 
@@ -328,6 +349,7 @@ class Networks:
                     record, [host for host in self.living(self.lab.hosts) if host.name != record.home]
                 )
         self._records.remove(name)
+        _uplink.close_way(self.lab, record.home)
         self.lab.journal("network removed", network=name)
         self.lab.changes.tell(What.NETWORKS)
 
@@ -345,8 +367,9 @@ class Networks:
         return name in self._records.names()
 
     def way_on(self, cards: Iterable[NetworkInterface]) -> NetworkInterface | None:
-        """The card of a machine whose gateway takes it to other networks, if one does: the first."""
-        return next((card for card in cards if self[card.network].leads_on), None)
+        """The card of a machine whose gateway takes it to other networks, if one does; rather one that leads out."""
+        leading = [card for card in cards if self[card.network].leads_on]
+        return next((card for card in leading if self[card.network].uplink), leading[0] if leading else None)
 
     def restore_on(self, host: Host) -> None:
         """Make what `host` has of the networks again, after it was made again, or made."""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._html import ENGINES, SIGNS
 from ..errors import LabError
-from ..machines.base import State
+from ..machines.spec import State
+from .link import Link as Condition
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..lab import Lab
-    from ..machines.base import Machine, NetworkInterface
+    from ..machines.base import Machine
 
 Places = Mapping[str, tuple[int, int]]
 JSON_VERSION = 1
@@ -55,7 +56,11 @@ class NetworkNode:
     name, mode, cidr, bridge
         As those of `labkit.networks.network.Network`; the mode of Docker's own is ``"docker"``.
     home
-        The host with its DHCP and DNS, if any.
+        The host that serves it, if any does.
+    vlan
+        The 802.1Q tag that it has between hosts, or 0.
+    serves
+        What is served on it: of ``"DHCP"`` and ``"DNS"``.
     host
         Of a network that one host has for itself, as Docker's own: that host; else "".
     """
@@ -66,6 +71,8 @@ class NetworkNode:
     home: str = ""
     bridge: str = ""
     host: str = ""
+    vlan: int = 0
+    serves: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -109,6 +116,8 @@ class Link:
         "" where only the engine knows them, as on Docker's own networks.
     up
         Whether it carries traffic.
+    note
+        In words, how it is other than it comes: down, limited, delayed; else "".
     """
 
     machine: str
@@ -116,6 +125,7 @@ class Link:
     address: str = ""
     mac: str = ""
     up: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +161,7 @@ class Topology:
             "labkit_topology": JSON_VERSION,
             "lab": self.lab,
             "hosts": [{"id": each.id, **asdict(each)} for each in self.hosts],
-            "networks": [{"id": each.id, **asdict(each)} for each in self.networks],
+            "networks": [{"id": each.id, **asdict(each), "serves": list(each.serves)} for each in self.networks],
             "machines": [{"id": each.id, **asdict(each), "state": each.state.value} for each in self.machines],
             "links": [asdict(each) for each in self.links],
         }
@@ -161,8 +171,8 @@ class Topology:
 
         An object with ``labkit_topology`` (the version of this shape: 1), ``lab``, and four lists.
         Each of ``hosts`` (name, address, provider, ended), ``networks`` (name, mode, cidr, home,
-        bridge, host) and ``machines`` (name, host, engine, state, doing) has an ``id``; ``links`` have
-        the ids of their ``machine`` and ``network``, and address, mac, up. More may be added later.
+        bridge, host, vlan, serves) and ``machines`` (name, host, engine, state, doing) has an ``id``; ``links`` have
+        the ids of their ``machine`` and ``network``, and address, mac, up, note. More may be added later.
         """
         return json.dumps(self.as_dict(), indent=indent)
 
@@ -223,11 +233,6 @@ def build(lab: Lab, machines: Mapping[str, Sequence[Machine]], known: Sequence[N
     )  # fmt: skip
 
 
-def link_is_up(machine: Machine, interface: NetworkInterface) -> bool:
-    """Whether the link of `machine` that `interface` describes carries traffic."""
-    return machine.links[interface.network].up
-
-
 def _node(machine: Machine) -> MachineNode:
     doing = machine.activity.verb if machine.activity else ""
     return MachineNode(machine.name, machine.host.name, machine.engine, machine.state, doing)
@@ -235,10 +240,13 @@ def _node(machine: Machine) -> MachineNode:
 
 def _links(machine: Machine) -> list[Link]:
     own = _node(machine).id
-    found = [
-        Link(own, f"network/{card.network}", card.address, card.mac, link_is_up(machine, card))
-        for card in machine.spec.interfaces
-    ]
+    found = []
+    conditions = machine.links  # it may be detached from one meanwhile
+    for card in machine.spec.interfaces:
+        link = conditions.get(card.network)
+        up = link is None or link.up
+        note = "" if link in (None, Condition()) else str(link)
+        found.append(Link(own, f"network/{card.network}", card.address, card.mac, up, note))
     return found + [Link(own, f"network/{machine.host.name}/{name}") for name in _docker_names(machine)]
 
 
@@ -260,7 +268,15 @@ def _networks(lab: Lab) -> list[NetworkNode]:
     for _ in range(3):  # one may be removed between two looks
         try:
             return [
-                NetworkNode(each.name, each.mode, each.cidr or "", each.home or "", each.bridge)
+                NetworkNode(
+                    each.name,
+                    each.mode,
+                    each.cidr,
+                    each.home,
+                    each.bridge,
+                    vlan=each.vlan,
+                    serves=("DHCP",) * each.dhcp + ("DNS",) * each.dns,
+                )
                 for each in lab.networks
             ]
         except (LabError, OSError):

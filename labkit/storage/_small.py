@@ -37,7 +37,7 @@ _NOT_APPLETS = frozenset({"busybox", "dpkg", "dpkg-deb", "rpm", "init", "linuxrc
 _EARLY_MODULES = ("virtio_pci", "virtio_blk", "xen_blkfront")
 _MODULES = (
     "virtio_console", "virtio_net", "virtio_balloon", "virtio_rng", "virtio_mem", "button", "evdev",
-    "af_packet", "xen_netfront", "vmw_vsock_virtio_transport",
+    "af_packet", "8021q", "xen_netfront", "vmw_vsock_virtio_transport",
 )  # fmt: skip
 _FOLDERS = (
     "dev", "mnt", "proc", "root", "run", "srv/www", "sys", "tmp", "usr/bin",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._values import format_size
-from ..machines.base import State
+from ..machines.spec import State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host

@@ -19,7 +19,8 @@ from ..lab import watching
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..lab import Lab
-    from ..machines.base import Machine, Sample
+    from ..machines.base import Machine
+    from ..machines.spec import Sample
 
 _PAUSE_S = 0.22
 _SAMPLE_S = 2.0
@@ -112,9 +113,10 @@ class Watch:
         return found
 
     def networks(self) -> list[list[str]]:
-        """Name, mode, range and home of each network, as of the last change."""
+        """Name and mode of each network, its range, and what is served by whom, as of the last change."""
         if self._networks is None:
-            self._networks = [[each.name, each.mode, each.cidr, each.home] for each in self.lab.networks]
+            told = ((each, f"{each.served} on {each.home}") for each in self.lab.networks)
+            self._networks = [[each.name, each.mode, each.cidr, served] for each, served in told]
         return self._networks
 
     # The threads

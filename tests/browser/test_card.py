@@ -7,7 +7,8 @@ from _jupyter import Opener, attach, wait_until
 from playwright.sync_api import Page, expect
 
 from labkit import Lab
-from labkit.machines.base import Machine, State
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
 
 
 @pytest.fixture

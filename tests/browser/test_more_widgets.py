@@ -13,7 +13,7 @@ from _jupyter import ERRORS, REPOSITORY, Opener, attach, open_in, wait_until
 from playwright.sync_api import Page, expect
 
 from labkit import Lab, labs
-from labkit.machines.base import State
+from labkit.machines.spec import State
 
 CONTRAST = """() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);

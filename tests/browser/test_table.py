@@ -6,7 +6,7 @@ from _jupyter import Opener, attach, wait_until
 from playwright.sync_api import Page, expect
 
 from labkit import Lab
-from labkit.machines.base import State
+from labkit.machines.spec import State
 
 
 def test_machines_come_go_and_obey(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:

@@ -7,7 +7,7 @@ from _jupyter import Opener, attach, wait_until
 from playwright.sync_api import Locator, Page, expect
 
 from labkit import Lab
-from labkit.machines.base import State
+from labkit.machines.spec import State
 
 WHERE = """(node) => { const box = node.querySelector("rect").getBoundingClientRect();
   return [box.x + box.width / 2, box.y + box.height / 2, box.width, box.height]; }"""
@@ -161,7 +161,7 @@ def test_fifty_machines_can_be_read(page: Page, open_notebook: Opener) -> None:
 # Fifty real machines take longer to make than to look at.
 MADE_UP = """
 from labkit._changes import Changes
-from labkit.machines.base import State
+from labkit.machines.spec import State
 from labkit.networks.topology import *
 from labkit.widgets.topology import Diagram
 

@@ -11,7 +11,8 @@ import pytest
 
 from labkit import Lab
 from labkit.errors import InvalidValue, NameInUse, NotEnough, NotFound, NotSupported
-from labkit.machines.base import Machine, NetworkInterface
+from labkit.machines.base import Machine
+from labkit.machines.spec import NetworkInterface
 from labkit.networks.network import Network
 
 pytestmark = pytest.mark.core

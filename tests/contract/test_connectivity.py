@@ -11,7 +11,8 @@ import pytest
 
 from labkit import Lab
 from labkit.errors import InvalidValue, NotFound
-from labkit.machines.base import Machine, State
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("net watch")]
 

@@ -26,8 +26,8 @@ from labkit.errors import (
     NotFound,
     NotSupported,
 )
-from labkit.machines.base import State
 from labkit.machines.docker import DockerEngine
+from labkit.machines.spec import State
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("machine-docker")]
 

@@ -240,6 +240,13 @@ def test_web(guest: Guest) -> None:
         _until(lambda name=name: name in guest.shell("wget -qO- http://127.0.0.1/"), "the page")  # type: ignore[misc]
 
 
+def test_vlan(guest: Guest) -> None:
+    """A guest can put a tag on its frames, whatever the kernel of the host can do."""
+    guest.shell("modprobe 8021q && ip link add link eth0 name eth0.10 type vlan id 10")
+    assert "VID: 10" in guest.shell("cat /proc/net/vlan/eth0.10")
+    guest.shell("ip link delete eth0.10")
+
+
 def test_console_is_a_shell(guest: Guest) -> None:
     """The console is a shell of root's without a login."""
     tty = guest._connect("tty")

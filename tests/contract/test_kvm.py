@@ -10,7 +10,7 @@ import pytest
 from labkit import Lab
 from labkit.errors import InvalidValue, LabError, NotSupported
 from labkit.machines._kvm_machine import KvmMachine
-from labkit.machines.base import State
+from labkit.machines.spec import State
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("machine-kvm")]
 

@@ -25,8 +25,8 @@ from labkit.errors import (
 )
 from labkit.machines._lxc_config import FIRST_ID, IDS
 from labkit.machines._lxc_machine import LxcMachine
-from labkit.machines.base import State
 from labkit.machines.lxc import LxcEngine
+from labkit.machines.spec import State
 from labkit.storage.images import get
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("machine-lxc")]

@@ -12,7 +12,8 @@ import pytest
 from labkit import Lab
 from labkit.errors import DeadlineExceeded, EngineError, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from labkit.machines._line import Line
-from labkit.machines.base import VERBS, Machine, State
+from labkit.machines.base import VERBS, Machine
+from labkit.machines.spec import State
 
 pytestmark = pytest.mark.core
 

@@ -116,6 +116,21 @@ def test_it_follows_machines_and_networks(lab: Lab, diagram: Diagram) -> None:
     until(lambda: [network["id"] for network in diagram.seen["networks"]] == ["network/lan"])
 
 
+def test_it_follows_attaching_links_and_detaching(lab: Lab, diagram: Diagram) -> None:
+    """A machine's new network, a cable that is pulled and one that is taken away show by themselves."""
+    lab.networks.create("late", mode="isolated")
+    web = Lab.attach(lab.name)["alpha"].lxc.create("web", networks=["lan"])
+    here = lab["alpha"].lxc["web"]
+    here.attach("late")
+    until(lambda: ("machine/alpha/web", "network/late") in links(diagram))
+    here.link("late", up=False)
+    until(lambda: {link["network"]: link["up"] for link in diagram.seen["links"]}["network/late"] is False)
+    assert "down" in diagram.to_mermaid()
+    here.detach("late")
+    until(lambda: links(diagram) == {("machine/alpha/web", "network/lan")})
+    assert web.run(["ip", "-4", "-o", "addr"]).stdout.count("198.19.") == 1
+
+
 def test_networks_of_docker_are_those_of_their_host(lab: Lab, diagram: Diagram) -> None:
     """A network that Docker has for itself is drawn in its host's region, as long as a container is on it."""
     docker = lab["beta"].docker

@@ -17,7 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from labkit import Lab
 from labkit.course.runner import run_notebooks
-from labkit.machines.base import Machine, State
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
 from labkit.widgets.card import Card
 from labkit.widgets.form import Form
 from labkit.widgets.table import Table

@@ -15,7 +15,7 @@ from _world import first_process, guests_of, until
 from labkit import Lab
 from labkit.errors import LabGone
 from labkit.hosts.base import Host
-from labkit.machines.base import State
+from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("daemon killed")]

@@ -16,7 +16,7 @@ from labkit import Lab
 from labkit.errors import DaemonFailed, EngineError, LabGone
 from labkit.hosts.base import Host
 from labkit.machines._docker_machine import DockerMachine
-from labkit.machines.base import State
+from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("docker killed")]

@@ -14,7 +14,8 @@ from _world import guests_of, until
 from labkit import Lab
 from labkit.errors import DeadlineExceeded, InvalidState
 from labkit.machines._kvm_machine import KvmMachine
-from labkit.machines.base import Machine, State
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
 from labkit.storage import images
 from labkit.testing import settle, take_stock
 

@@ -14,7 +14,7 @@ from _world import VICTIM, alive, first_process, hide, run_apart, until
 from labkit import Lab
 from labkit.errors import EngineError
 from labkit.hosts.base import Host
-from labkit.machines.base import State
+from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("lxc faults")]

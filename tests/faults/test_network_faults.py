@@ -125,11 +125,11 @@ machine.attach("dmz")
 @pytest.mark.parametrize(
     ("where", "when"),
     [
-        ("labkit.networks.network:Network.reserve", "after"),
-        ("labkit.networks.network:Network.announce", "after"),
+        pytest.param("labkit.networks.network:Network.reserve", "after", marks=pytest.mark.slow),
+        pytest.param("labkit.networks.network:Network.announce", "after", marks=pytest.mark.slow),
         ("CLASS.plug", "after"),
         ("CLASS.connected", "before"),
-        ("CLASS.connected", "after"),
+        pytest.param("CLASS.connected", "after", marks=pytest.mark.slow),
     ],
 )
 def test_killed_while_it_connects(

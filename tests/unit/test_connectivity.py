@@ -12,7 +12,8 @@ import pytest
 
 from labkit._html_connectivity import bundle, groups, matrix
 from labkit.errors import InvalidState, InvalidValue, NotFound
-from labkit.machines.base import Machine, State
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
 from labkit.networks._reach import _SCRIPT, Question, Reach
 from labkit.networks.connectivity import Connectivity, _check_limit, _check_ports
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from labkit.machines._domain import Domain, read_spec, rename
-from labkit.machines.base import KvmSpec, NetworkInterface
+from labkit.machines.spec import KvmSpec, NetworkInterface
 
 SPEC = KvmSpec("web", "small", 2**27, 2, 2**28, (NetworkInterface("lan", "52:54:00:00:00:01", "198.19.1.2"),))
 DOMAIN = Domain(

@@ -21,7 +21,7 @@ NEEDED = (
 PROGRAMS = (
     "libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "gcc", "newuidmap", "mmdebstrap", "dnsmasq", "ip",
     "mkfs.ext4", "iptables", "nft", "ssh", "modprobe", "cpio", "zstd", "unshare",
-    "dockerd", "docker-registry", "lxc-start", "tcpdump", "dot",
+    "dockerd", "docker-registry", "lxc-start", "tcpdump", "dot", "pasta",
 )
 # fmt: on
 ECHO = '#!/bin/sh\nprintf "%s" "${0##*/}"; for a; do printf " <%s>" "$a"; done; echo\n'

@@ -17,7 +17,7 @@ from labkit.machines._lxc_config import (
     seccomp,
 )
 from labkit.machines._lxc_stats import samples
-from labkit.machines.base import NetworkInterface
+from labkit.machines.spec import NetworkInterface
 
 CARD = NetworkInterface("lan", "52:54:00:01:02:03", "198.19.1.2")
 NO_NETWORKS: Any = {}

@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 import pytest
 from PIL import ImageFont
 
-from labkit.machines.base import NetworkInterface, State
+from labkit.machines.spec import NetworkInterface, State
 from labkit.networks import _layout, _picture
+from labkit.networks.link import Link as Condition
 from labkit.networks.topology import HostNode, Link, MachineNode, NetworkNode, Topology, build
 
 NETS = ("lan", "dmz", "mgmt", "store")
@@ -257,10 +258,10 @@ def test_json_has_its_documented_shape() -> None:
         "doing": "",
     }  # fmt: skip
     assert set(told["hosts"][0]) == {"id", "name", "address", "provider", "ended"}
-    assert set(told["networks"][0]) == {"id", "name", "mode", "cidr", "home", "bridge", "host"}
+    assert set(told["networks"][0]) == {"id", "name", "mode", "cidr", "home", "bridge", "host", "vlan", "serves"}
     ids = {each["id"] for kind in ("machines", "networks") for each in told[kind]}
     for link in told["links"]:
-        assert set(link) == {"machine", "network", "address", "mac", "up"}
+        assert set(link) == {"machine", "network", "address", "mac", "up", "note"}
         assert {link["machine"], link["network"]} <= ids
 
 
@@ -273,7 +274,8 @@ def fake_lab(**changes: Any) -> Any:
 
     host = SimpleNamespace(name="alpha", address="198.18.0.2", provider="namespace")
     host.docker = SimpleNamespace(networks={"own": SimpleNamespace(cidr="198.18.129.0/24")})
-    net = SimpleNamespace(name="lan", mode="nat", cidr="198.19.1.0/24", home="alpha", bridge="lab1")
+    net = SimpleNamespace(name="lan", mode="nat", cidr="198.19.1.0/24", home="alpha", bridge="lab1", vlan=20)
+    net.dhcp, net.dns = False, True
     return Hosts(name="demo", hosts=[host], networks=[net], **changes)
 
 
@@ -285,7 +287,7 @@ def test_links_to_networks_that_are_gone_and_machines_that_are_gone_are_left_out
         NetworkInterface("lan", "52:54:00:00:00:01", "198.19.1.2"),
         NetworkInterface("old", "52:54:00:00:00:02", "198.19.2.2"),
     )
-    links = {card.network: SimpleNamespace(up=True) for card in cards}
+    links = {"lan": Condition(up=False, bits_per_second=10_000_000)}  # detached from the other meanwhile
     common = {"host": host, "engine": "docker", "state": State.RUNNING, "activity": None, "links": links}
     web = SimpleNamespace(
         name="web",
@@ -298,6 +300,10 @@ def test_links_to_networks_that_are_gone_and_machines_that_are_gone_are_left_out
     told = build(lab, {"alpha": [web, gone]})  # type: ignore[list-item]
     assert [machine.name for machine in told.machines] == ["web"]
     assert {link.network for link in told.links} == {"network/lan", "network/alpha/own"}
+    assert [link.up for link in told.links] == [False, True]
+    image = told.to_svg()
+    assert "(52:54:00:00:00:01), down, 10 Mbit/s" in image
+    assert "network lan · VLAN 20, nat 198.19.1.0/24, DNS on alpha" in image
     assert told.networks[-1] == NetworkNode("own", "docker", "198.18.129.0/24", host="alpha")
     places = _layout.lay_out(told)
     left, right = sorted((places["machine/alpha/web"], places["network/lan"]))

@@ -96,7 +96,7 @@ export function table({ model, el, looks }) {
   const end = live({ model, el, looks }, (lost) => html`<div style="display: inline-block; max-width: 100%; min-width: min(46em, 100%)">
     <div class="lk-head"><span class="lk-name">${model.get("title")}</span><span class="lk-dim">lab</span></div>
     ${model.get("ended") ? nothing : body(lost)}
-    ${model.get("networks").length && !model.get("ended") ? html`<div class="lk-dim" style="margin-top: 4px">networks: ${model.get("networks").map(([name, mode, cidr, home]) => html`<span title="DHCP and DNS on ${home}" style="margin-right: 14px">${name} ${cidr} (${mode})</span>`)}</div>` : nothing}
+    ${model.get("networks").length && !model.get("ended") ? html`<div class="lk-dim" style="margin-top: 4px">networks: ${model.get("networks").map(([name, mode, cidr, served]) => html`<span title=${served} style="margin-right: 14px">${name} ${cidr} (${mode})</span>`)}</div>` : nothing}
     ${ending(model, lost)}</div>`);
   return end;
 }

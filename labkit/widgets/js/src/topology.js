@@ -6,7 +6,7 @@ import { child } from "./card.js";
 import { html, live, LOST, nothing } from "./common.js";
 
 const [ROW, FIRST, PORT, PAD, HEADER, MARGIN] = [15, 12, 7, 12, 28, 8];
-const EMPTY = { width: 290, height: 26 };
+const EMPTY = { width: 312, height: 26 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const boxAt = ([x, y], { width, height }) => ({ left: x - width / 2, top: y - height / 2, right: x + width / 2, bottom: y + height / 2 });
