@@ -13,11 +13,11 @@ from ..machines.spec import State
 
 _ASLEEP = (State.PAUSED, State.STOPPED, State.FAILED)
 # $1: seconds for each; $2: for all; $3: ports with blanks between; then addresses and names.
-# First all at once, with one process each, for an emulated processor takes long to make many. What does
-# not get there in a third of its time is tried once more, as packets do get lost, and then what is said of
-# it is kept. At the end of its time it tells what it knows by then. One line for each: kind, target,
-# port, exit code, words; and the lines of pings that came back. Both kinds of `nc` are known: one has -z,
-# busybox's runs a program once it is connected.
+# First all pings at once, then all ports, with one process each, for an emulated processor takes long to
+# make many. What does not get there in a third of its time is tried once more, as packets do get lost, and
+# then what is said of it is kept. At the end of its time it tells what it knows by then. One line for each:
+# kind, target, port, exit code, words; and the lines of pings that came back. Both kinds of `nc` are known:
+# one has -z, busybox's runs a program once it is connected.
 _SCRIPT = r"""
 first=$((($1 + 2) / 3)) second=$(($1 - ($1 + 2) / 3 + ($1 == 1))) all=$2 ports=$3 jobs='' pids='' seconds=''
 shift 3
@@ -57,6 +57,20 @@ again() {
     set -- $said
     printf '%s\n' "$what $*"
 }
+collect() {
+    for job in $jobs; do
+        IFS=,
+        set -- $job
+        unset IFS
+        if wait "$4"; then
+            printf '%s\n' "$1 $2 $3 0"
+        else
+            again "$1" "$2" "$3" &
+            seconds="$seconds $!" pids="$pids $!"
+        fi
+    done
+    jobs=''
+}
 finish() {
     kill "$watch" $pids
     exit
@@ -74,6 +88,7 @@ for target; do
     *) [ -z "$ping" ] || begin icmp "$target" 0 ;;
     esac
 done
+collect
 [ -n "$connect" ] || set --
 for target; do
     case $target in
@@ -81,17 +96,7 @@ for target; do
     *) for port in $ports; do begin tcp "$target" "$port"; done ;;
     esac
 done
-for job in $jobs; do
-    IFS=,
-    set -- $job
-    unset IFS
-    if wait "$4"; then
-        printf '%s\n' "$1 $2 $3 0"
-    else
-        again "$1" "$2" "$3" &
-        seconds="$seconds $!" pids="$pids $!"
-    fi
-done
+collect
 [ -z "$seconds" ] || wait $seconds
 finish
 """
@@ -221,16 +226,16 @@ class Question:
                 yield Reach(*key, None, why=f"not tried: {target} has no address")
             elif protocol in lacks:
                 yield Reach(*key, None, why=f"not tried: there is no {lacks[protocol]} in {self.source.name}")
+            elif protocol == "icmp" and address in times:
+                yield Reach(*key, True, times[address])
             elif (answer := lines.get((protocol, address, str(port or 0)))) is None:
                 yield Reach(*key, None, why=f"not tried: {self.source.name} did not get to it in {self.script_s} s")
             else:
-                yield self._row(key, *answer, asleep.get(target, ""), times.get(address))
+                yield self._row(key, *answer, asleep.get(target, ""))
 
-    def _row(
-        self, key: tuple[str, str, str, str, int | None], code: str, said: str, asleep: str, rtt_ms: float | None
-    ) -> Reach:  # fmt: skip
+    def _row(self, key: tuple[str, str, str, str, int | None], code: str, said: str, asleep: str) -> Reach:
         if code == "0":
-            return Reach(*key, True, rtt_ms if key[3] == "icmp" else None)
+            return Reach(*key, True)
         low = said.lower()
         if "permi" in low and "transmitted" not in low:
             return Reach(*key, None, why=f"not tried: {said[:100]}")
