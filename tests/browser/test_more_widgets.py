@@ -73,6 +73,7 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, open_notebook: Opene
         "except Cancelled as error:\n    print(error.message)\n"
     )
     page.on("dialog", lambda dialog: dialog.accept())
+    shared_lab["alpha"].kvm.create("warm").destroy()  # so that a memory image of its kind is there
 
     def cancel() -> None:
         bar = page.get_by_role("status").filter(has_text="create slow")
