@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors
-    from .lab import Lab, LabInfo, labs
+    from ._listing import LabInfo, labs
+    from .lab import Lab
+    from .machines.spec import NetworkInterface
 
-__all__ = ["Lab", "LabInfo", "errors", "labs"]
+__all__ = ["Lab", "LabInfo", "NetworkInterface", "errors", "labs"]
 
-_HOMES = {"Lab": "lab", "LabInfo": "lab", "labs": "lab", "errors": ""}
+_HOMES = {
+    "Lab": "lab", "LabInfo": "_listing", "NetworkInterface": "machines.spec", "labs": "_listing", "errors": "",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

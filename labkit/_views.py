@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.tree import Tree
 
 from ._html import SIGNS
+from ._listing import LabInfo, labs
 from ._values import format_duration, format_limit, format_size
 from .errors import LabError
-from .lab import Lab, LabInfo, labs
+from .lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -74,8 +74,8 @@ def _doctor(words: argparse.Namespace) -> int:
 
 
 def _ps(words: argparse.Namespace) -> int:
+    from ._listing import labs
     from ._views import lab_tree, labs_as_json
-    from .lab import labs
 
     found = labs()
     if words.json:
@@ -92,8 +92,8 @@ def _ps(words: argparse.Namespace) -> int:
 
 
 def _down(words: argparse.Namespace) -> int:
+    from ._listing import end_lab, labs
     from ._views import contents
-    from .lab import end_lab, labs
 
     names = [lab.name for lab in labs()] if words.all else words.names
     for name in names:

@@ -6,7 +6,7 @@ from __future__ import annotations
 def end_labs(run_id: str) -> list[str]:
     """End the labs that were opened with ``LABKIT_RUN=run_id`` and return their names."""
     try:
-        from ..lab import end_labs_of_run
+        from .._listing import end_labs_of_run
     except ModuleNotFoundError as error:
         if error.name != "labkit.lab":
             raise

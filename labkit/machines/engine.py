@@ -172,12 +172,11 @@ class Engine(ABC, Generic[M]):
         """The connections that are asked for, each network checked to be there; raises what is wrong."""
         check_name(name, "name of a machine")
         given = [networks] if isinstance(networks, str | NetworkInterface) else list(networks)
-        cards = [NetworkInterface(one) if isinstance(one, str) else one for one in given]
+        cards = [
+            one if isinstance(one, NetworkInterface) else NetworkInterface(check_name(one, "name of a network"))
+            for one in given
+        ]
         for card in cards:
-            if not isinstance(card, NetworkInterface):
-                raise InvalidValue(
-                    f"{ascii(card)[:60]} is no network", hint='give names, or NetworkInterface("lan", address="…")'
-                )
             self.host.lab.networks[card.network]
         if len({card.network for card in cards}) != len(cards):
             raise InvalidValue("a network is given twice", hint="name each network once")

@@ -99,9 +99,11 @@ class Inspection:
 
     def _of_join(self, host: Host, links: dict[str, Any]) -> Iterator[_Fault]:
         link = _segments.link_of(self._record)
-        if not self._record.vlan and len(self._networks.living(self._record.hosts)) < 2:
+        others = [other for other in self._networks.living(self._record.hosts) if other.name != host.name]
+        if not self._record.vlan and not others:
             return
-        if links.get(link, {}).get("master") != self._network.bridge or "UP" not in links[link]["flags"]:
+        is_joined = links.get(link, {}).get("master") == self._network.bridge and "UP" in links[link]["flags"]
+        if not is_joined or (not self._record.vlan and _segments.strangers(host, link, others)):
             yield self._fault(host, "it is not joined to the other hosts", self._join)
 
     def _join(self, host: Host) -> None:

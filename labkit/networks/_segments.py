@@ -64,10 +64,16 @@ def _tunnel(record: Record, bridge: str, host: Host, peers: list[Host]) -> None:
              "dstport", _VXLAN_PORT], check=True,
         )  # fmt: skip
     _plug(host, link, bridge)
-    known = host.run(["bridge", "fdb", "show", "dev", link]).stdout
-    for peer in peers:  # one flooding entry each: broadcasts reach every host of the network
-        if f"dst {peer.address} " not in known:
-            host.run(["bridge", "fdb", "append", _EVERYBODY, "dev", link, "dst", peer.address])
+    for peer in strangers(host, link, peers):  # one flooding entry each: broadcasts reach every host of the network
+        host.run(["bridge", "fdb", "append", _EVERYBODY, "dev", link, "dst", peer.address])
+
+
+def strangers(host: Host, link: str, peers: Iterable[Host]) -> list[Host]:
+    """Those of the peers to which the VXLAN `link` of `host` sends no broadcasts."""
+    # What it has learned of a peer's machines is there, too, and says nothing of broadcasts.
+    known = [line.split() for line in host.run(["bridge", "fdb", "show", "dev", link]).stdout.splitlines()]
+    flooded = {words[words.index("dst") + 1] for words in known if words[0] == _EVERYBODY and "dst" in words}
+    return [peer for peer in peers if peer.address not in flooded]
 
 
 def leave(record: Record, host: Host) -> None:

@@ -118,7 +118,9 @@ class Network:
         """
         with self._networks.edit(self.name) as record:
             stale = self._networks.drop_stale(record)
-            lease = record.leases.get(machine) or record.allot(self._networks.lab.name, address, mac)
+            lease = record.leases.pop(machine, None)
+            if lease is None or not {address, str(mac).lower()} <= {lease["address"], lease["mac"], ""}:
+                lease = record.allot(self._networks.lab.name, address, mac)
             record.leases[machine] = lease | {"dhcp": "yes" if dhcp else "", "pending": pending}
         for name, old in stale.items():
             self._forget(name, old)

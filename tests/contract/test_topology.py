@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from labkit import Lab
 from labkit.course.runner import run_notebooks
+from labkit.networks._layout import MACHINE_WIDTH
 from labkit.networks.topology import Topology
 from labkit.widgets.topology import Diagram
 
@@ -156,7 +157,7 @@ def test_what_is_dragged_stays(lab: Lab, diagram: Diagram) -> None:
     lab["alpha"].lxc.create("box", networks=["lan"])
     until(lambda: "machine/alpha/box" in diagram.places)
     assert diagram.places["machine/alpha/web"] == [-500, 77]
-    assert 'x="-64' in diagram.to_svg()  # its left edge, half a machine away
+    assert f'x="{-500 - MACHINE_WIDTH // 2}' in diagram.to_svg()  # its left edge
     places = dict(diagram.places)
     diagram._on_message(diagram, {"ask": "move", "places": {"no/such": [1, 2], "machine/alpha/box": [1]}}, [])
     assert diagram.places == places

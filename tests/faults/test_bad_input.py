@@ -144,7 +144,7 @@ def test_values_that_a_network_cannot_have(lab: Lab, refused: Callable[..., LabE
         "198.19.7.1/24", "::/64", "x", "", "'; reboot", 7,
     ):  # fmt: skip
         refused(InvalidValue, lab.networks.create, "other", cidr=cidr)
-    refused(InvalidValue, lab.networks.create, "other", mode="bridge")
+    refused(InvalidValue, lab.networks.create, "other", mode="bridge", dhcp=True)
     refused(InvalidValue, lab.networks.create, "other", mode="</mode>")
     refused(NotFound, lab.networks.create, "other", host="gamma")
 

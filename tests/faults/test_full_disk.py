@@ -27,7 +27,7 @@ def fill():
 
 def state(lab):
     machines = os.listdir(lab.folder / "machines")
-    leases = lab.networks._read("lan").leases
+    leases = lab.networks.read("lan").leases
     guests = lab["alpha"].run(["pgrep", "-c", "qemu-system"]).stdout.strip()
     return f"{lab.machines()} {machines} {leases} {guests}"
 

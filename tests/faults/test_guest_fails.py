@@ -118,7 +118,7 @@ def check_that_nothing_was_made(lab: Lab) -> None:
     assert guests_of(lab["alpha"]) == []
     assert lab["alpha"].kvm.connection().listAllDomains() == []
     assert list((lab.folder / "machines").iterdir()) == []
-    assert lab.networks._read("lan").leases == {}
+    assert lab.networks.read("lan").leases == {}
 
 
 @pytest.mark.slow  # libvirt gives a process 10 s to end before it kills it

@@ -66,7 +66,7 @@ def test_threads_that_want_one_name(lab: Lab) -> None:
         came = list(pool.map(make, range(8)))
     assert came.count(NameInUse) == 7
     assert came.count(KvmMachine) == 1
-    assert len(lab.networks._read("lan").leases) == 1
+    assert len(lab.networks.read("lan").leases) == 1
 
 
 NETWORKS = """
@@ -111,7 +111,7 @@ def test_machines_come_and_go_at_once(lab: Lab) -> None:
             machine = come.result()
             assert machine.run(["hostname"]).stdout == f"{name}\n"
             assert lab.machines() == [machine]
-            assert list(lab.networks._read("lan").leases) == [name]
+            assert list(lab.networks.read("lan").leases) == [name]
             assert guests_of(alpha) == [name]
 
 

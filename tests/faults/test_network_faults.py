@@ -84,9 +84,10 @@ def test_a_removed_bridge_is_made_anew(lab: Lab, machine: Machine, far: Machine)
         (["ip", "addr", "flush", "dev", "lab1"], "lost its address"),
         (["ip", "link", "del", "vx1"], "not joined"),
         (["ip", "link", "set", "vx1", "nomaster"], "not joined"),
+        (["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "vx1", "dst", "198.18.0.2"], "not joined"),
         (["virsh", "-q", "-c", "qemu+unix:///system?socket=SOCKET", "net-destroy", "lan"], "not there"),
     ],
-    ids=lambda value: value if isinstance(value, str) else value[2],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value[1:3]),
 )
 def test_what_was_done_by_hand_is_mended(lab: Lab, far: Machine, command: list[str], said: str) -> None:
     """Each thing that somebody can take from a network is said, and put back."""

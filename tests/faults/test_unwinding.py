@@ -143,7 +143,7 @@ def check_that_nothing_was_made(lab: Lab) -> None:
     assert lab.machines() == []
     assert list((lab.folder / "machines").iterdir()) == []
     assert guests_of(lab["alpha"]) == []
-    assert lab.networks._read("lan").leases == {}
+    assert lab.networks.read("lan").leases == {}
 
 
 @pytest.mark.parametrize(
