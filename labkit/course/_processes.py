@@ -57,7 +57,11 @@ def end_processes(run_id: str, deadline_s: float = 10.0) -> None:
         If one is still there after `deadline_s` (it hangs in the kernel, or may not be killed).
     """
     until = time.monotonic() + deadline_s
-    while left := processes_of(run_id):
+    looks = 0
+    # Twice: who was looked at just before its parent ended belonged to nobody for a moment.
+    while looks < 2:
+        left = processes_of(run_id)
+        looks = 0 if left else looks + 1
         if time.monotonic() > until:
             raise DeadlineExceeded(f"processes that a notebook started do not end: {sorted(left)}")
         for pid in left:

@@ -241,7 +241,7 @@ def _write_page(maker: PageMaker, execution: _Execution, target: str) -> None:
 
 def _end_all_when_dismissed(run_id: str, folder: Path, kernels: list[AsyncKernelManager]) -> threading.Thread:
     """Wait in a thread for the end of standard input, then end the run and this process."""
-    from ._labs import end_labs
+    from .._listing import end_labs_of_run
     from ._processes import end_processes
 
     def watch() -> None:
@@ -252,7 +252,7 @@ def _end_all_when_dismissed(run_id: str, folder: Path, kernels: list[AsyncKernel
                 if group := getattr(kernel.provisioner, "pgid", None):
                     with suppress(ProcessLookupError):
                         os.killpg(group, signal.SIGKILL)
-            end_labs(run_id)
+            end_labs_of_run(run_id)
         finally:
             end_processes(run_id)
             shutil.rmtree(folder, ignore_errors=True)

@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+from .. import _listing
 from .._paths import runtime_home
 from .._progress import Task, progress
 from ..errors import InvalidValue
-from . import _labs, _notebook
+from . import _notebook
 from ._processes import MARK, end_processes
 from ._worker import Job, Outcome
 from .results import FailedCell, NotebookResult, Summary
@@ -271,7 +272,7 @@ class _Run:
     def _clean_up(self) -> tuple[tuple[str, ...], str]:
         """End what is left; return the labs among it and what could not be ended."""
         try:
-            labs = tuple(_labs.end_labs(self.id))
+            labs = tuple(_listing.end_labs_of_run(self.id))
             if self.process:
                 _dismiss(self.process)
             end_processes(self.id)

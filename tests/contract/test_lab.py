@@ -16,9 +16,9 @@ import libvirt
 import pytest
 
 from labkit import Lab, labs
+from labkit._listing import end_lab, end_labs_of_run
 from labkit.errors import InvalidName, LabGone, NameInUse, NotFound
 from labkit.hosts import _launch
-from labkit.lab import end_lab, end_labs_of_run
 from labkit.testing import take_stock
 
 pytestmark = pytest.mark.core

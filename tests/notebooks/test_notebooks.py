@@ -18,7 +18,7 @@ import pytest
 from labkit.course import student_edition
 from labkit.course.results import NotebookResult, Summary
 from labkit.course.runner import run_notebooks
-from labkit.lab import labs
+from labkit import labs
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,11 +43,9 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def no_labs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The labs that a run leaves, told by a stand-in for `labkit.lab` in this process."""
+    """The labs that a run leaves, told by a stand-in for what ends them in this process."""
     labs: list[str] = []
-    fake = types.ModuleType("labkit.lab")
-    fake.end_labs_of_run = lambda run_id: list(labs)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "labkit.lab", fake)
+    monkeypatch.setattr("labkit._listing.end_labs_of_run", lambda run_id: list(labs))
     return labs
 
 
@@ -365,7 +362,7 @@ def test_lab_that_cannot_be_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     def fails(run_id: str) -> list[str]:
         raise EngineError("the lab does not answer")
 
-    monkeypatch.setitem(sys.modules, "labkit.lab", types.SimpleNamespace(end_labs_of_run=fails))
+    monkeypatch.setattr("labkit._listing.end_labs_of_run", fails)
     (result,) = run_notebooks([NOTEBOOKS / "bare.ipynb"]).results
     assert not result.ok and "the lab does not answer" in result.problem
 
