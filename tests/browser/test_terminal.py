@@ -38,6 +38,8 @@ def test_two_terminals_see_the_same(page: Page, open_notebook: Opener, web: Mach
     """What is typed in one terminal is seen in another on the same console, and its size reaches the guest."""
     cell = 'm = lab["alpha"].kvm["web"]\ndisplay(m.terminal(rows=6), m.terminal(rows=6))'
     open_notebook(attach(web.host.lab.name, cell))
+    for number in (0, 1):
+        expect(rows(page, number)).to_contain_text("root@web:~#")
     page.locator(".lk-terminal .xterm").first.click()
     page.keyboard.type("echo se''en\n")
     for number in (0, 1):

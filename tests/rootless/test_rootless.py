@@ -24,6 +24,7 @@ def user() -> Iterator[str]:
         yield name
 
 
+@pytest.mark.timeout(1700)
 def test_core_passes_without_privileges(user: str) -> None:
     """What is marked core holds for an ordinary user, from the building of the image on."""
     suite = ["-m", "core and not slow", "-p", "no:cacheprovider", "-q", "tests/contract", "tests/faults"]
