@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..lab import Lab
 
 _LONGEST_SOCKET = "virtnetworkd-admin-sock"
+_UNTIL_THERE = 'until [ -S "$1" ]; do sleep 0.02; done'
 
 
 class NamespaceHost(Host):
@@ -97,11 +98,13 @@ class NamespaceHost(Host):
                     "daemon", name=name, log=str(log),
                     argv=[path, "-f", f"/etc/libvirt/{name}.conf", "-p", f"/run/libvirt/{name}.pid"],
                 )  # fmt: skip
-            main = next(iter(_libvirtd.daemons()))
+            main, *others = _libvirtd.daemons()
             socket = directory / ("libvirt-sock" if main == "libvirtd" else "virtqemud-sock")
             _libvirtd.wait_for_socket(
                 socket, lambda: self._exit_code(channel, main), self.folder / f"{main}.log", self.name
             )
+        for name in others:  # virtqemud answers before those which it needs, inside of the host
+            self.run(["sh", "-c", _UNTIL_THERE, "sh", f"/run/libvirt/{name}-sock"], timeout_s=30, check=True)
         plain = self.sockets / "libvirt.sock"
         with contextlib.suppress(FileExistsError):
             plain.symlink_to(socket)

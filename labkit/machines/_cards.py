@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._changes import What
 from ..errors import Busy, InvalidState, LabError, NameInUse, NotFound
-from ..networks.link import Link, shape
+from ..networks.link import Link, check, shape
 
 if TYPE_CHECKING:
     from ..networks.network import Network
@@ -123,6 +123,8 @@ def change_link(machine: Machine, network: str, **changes: Any) -> Link:
     new = old.changed(**changes)
     if machine.refresh().value in _LIVE:
         _apply(machine, network, new, old)
+    else:
+        check(machine.host, new)
     _keep_links(machine, {**kept_links(machine), network: new})
     machine.tell()
     return new

@@ -166,6 +166,8 @@ class LxcMachine(Machine):
         launched = _lxc_start.launch(self.host, self.name, deadline)
         if launched.was_in_the_way and self.refresh() in _ENDED:
             _lxc_files.sweep_cgroups(self.host, self.name)
+            for card in self.spec.interfaces:
+                _lxc_cards.unplug(self, card)
             launched = _lxc_start.launch(self.host, self.name, deadline)
         if not launched.ok:
             state = self.refresh()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _RUNS_ALREADY = "already running"  # liblxc says so in its log alone
 _KILLED_MONITOR = "cgroup"
+_LINK_THERE = "Failed to create veth pair"
 _READY_S = 2.0
 
 
@@ -42,8 +43,8 @@ class Launched:
 
     @property
     def was_in_the_way(self) -> bool:
-        """Whether a monitor that was killed has left its cgroups."""
-        return not self.ok and _KILLED_MONITOR in self.fault
+        """Whether something of its last run is: cgroups of a killed monitor, a link that the kernel still removes."""
+        return not self.ok and (_KILLED_MONITOR in self.fault or _LINK_THERE in self.fault)
 
 
 def launch(host: Host, name: str, deadline: float) -> Launched:

@@ -37,6 +37,13 @@ shape "$link" && ip link add "$twin" type ifb && ip link set "$twin" up && shape
 clear
 exit 1
 """
+_HAS_NETEM = """
+ip link add "probe$$" type ifb || exit
+tc qdisc add dev "probe$$" root netem
+found=$?
+ip link del "probe$$"
+exit $found
+"""
 _LEAST_BURST = 10_000
 _BURST_S = 0.02
 
@@ -97,6 +104,19 @@ class Link:
         return ", ".join(words)
 
 
+def check(host: Host, link: Link) -> None:
+    """Raise `NotSupported` if the kernel could not treat a link so; for one that is not there now."""
+    if (link.delay_s or link.loss) and not host.run(["sh", "-c", _HAS_NETEM]).ok:
+        raise _no_netem(host)
+
+
+def _no_netem(host: Host) -> NotSupported:
+    return NotSupported(
+        "this kernel can neither delay nor lose packets (it has no NETEM)", host=host.name,
+        hint="up= and bandwidth= work; where it is a module: modprobe sch_netem",
+    )  # fmt: skip
+
+
 def shape(host: Host, device: str, link: Link) -> None:
     """Have the kernel treat what goes through `device`, a machine's end on its host, as `link` says."""
     twin = "ifb" + hashlib.sha256(device.encode()).hexdigest()[:10]
@@ -106,8 +126,5 @@ def shape(host: Host, device: str, link: Link) -> None:
     if done.ok:
         return
     if "qdisc kind is unknown" in done.stderr and (link.delay_s or link.loss):
-        raise NotSupported(
-            "this kernel can neither delay nor lose packets (it has no NETEM)", host=host.name,
-            hint="up= and bandwidth= work; where it is a module: modprobe sch_netem",
-        )  # fmt: skip
+        raise _no_netem(host)
     raise EngineError(f"the link {device} could not be changed: {done.stderr.strip()[-300:]}", host=host.name)

@@ -204,6 +204,10 @@ def test_delay_or_its_reason(machine: Machine) -> None:
     if not machine.host.run(["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "0ms"]).ok:
         with pytest.raises(NotSupported, match="NETEM"):
             machine.link("lan", delay="30 ms")
+        machine.stop()
+        with pytest.raises(NotSupported, match="NETEM"):
+            machine.link("lan", delay="30 ms")
+        machine.start()
         assert machine.links["lan"].delay_s == 0
         return
     machine.link("lan", delay="30 ms")
