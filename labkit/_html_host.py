@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._html import render
-from ._values import format_duration, format_limit
+from ._values import format_count, format_duration, format_limit
 from .errors import LabError
 
 if TYPE_CHECKING:
@@ -48,14 +48,10 @@ def machine_bundle(machine: Machine) -> dict[str, Any]:
     return {"text/plain": repr(machine), "text/html": render("machine", machine=machine, rows=rows)}
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 def _row(machine: Machine) -> _Row:
     return _Row(
         machine.name, machine.engine, machine.state, format_limit(machine.spec.memory_bytes),
-        _count(machine.spec.vcpus, "processor"), ", ".join(machine.addresses),
+        format_count(machine.spec.vcpus, "processor"), ", ".join(machine.addresses),
     )  # fmt: skip
 
 
@@ -64,7 +60,7 @@ def _host_rows(host: Host) -> _HostRows:
         if not host.is_alive:
             return _HostRows(host.name, host.address, "has ended", ())
         machines = tuple(_row(machine) for machine in host.machines())
-        return _HostRows(host.name, host.address, _count(len(machines), "machine"), machines)
+        return _HostRows(host.name, host.address, format_count(len(machines), "machine"), machines)
     except LabError as error:
         return _HostRows(host.name, host.address, error.message, ())
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,13 @@ def runtime_home() -> Path:
     if base and os.path.isabs(base) and os.access(base, os.W_OK):
         return _private(Path(base) / "labkit")
     return _private(Path(f"/tmp/labkit-{os.geteuid()}"))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that who reads it, and who dies meanwhile, finds the old text or the new."""
+    fresh = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 @contextmanager

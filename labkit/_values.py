@@ -65,6 +65,11 @@ def format_limit(size_bytes: float) -> str:
     return format_size(size_bytes) if size_bytes else "no limit"
 
 
+def format_count(number: int, word: str) -> str:
+    """``1 machine``, ``2 machines``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def format_duration(seconds: float) -> str:
     """At most three significant digits and a unit: ``12.3 ms``, ``1.5 s``, ``2 min 5 s``."""
     if seconds < 0.9995:

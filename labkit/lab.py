@@ -88,9 +88,8 @@ class Lab:
             check_name(name, "name of a lab")
         lab = cls.__new__(cls)
         lab._prepare(name, (), "8 h")
-        if not _launch.is_alive(name):
+        if not lab._found(()):
             raise NotFound(f"there is no lab {name}", hint="`labkit ps` lists the labs there are")
-        lab._attach(())
         return lab
 
     # How a lab comes to be

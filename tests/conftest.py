@@ -21,6 +21,7 @@ from labkit.testing import settle, take_stock
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parent.parent
+sys.path.insert(0, str(Path(__file__).parent))  # for `_wait`, which no package holds
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._paths import write_whole
 from ..errors import DaemonFailed
 from . import _libvirtd
 from ._checks import find_program
@@ -96,9 +97,7 @@ def _configure(host: Host, socket: Path) -> None:
         "userland-proxy": False, "live-restore": True,  # containers outlive a daemon that died
         "runtimes": {STRIPPED_RUNTIME: {"path": str(shim)}},
     }  # fmt: skip
-    fresh = host.folder / "dockerd.new"
-    fresh.write_text(json.dumps(config, indent=1))
-    fresh.replace(host.folder / "dockerd.json")
+    write_whole(host.folder / "dockerd.json", json.dumps(config, indent=1))
 
 
 def why_failed(host: Host) -> DaemonFailed | None:

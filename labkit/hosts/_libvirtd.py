@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from .._paths import cache_home
+from .._paths import cache_home, write_whole
 from ..errors import DaemonFailed, PackageMissing
 
 FOLDERS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
@@ -76,9 +76,7 @@ def configure(state: Path, sockets: Path, *, cgroups: bool) -> None:
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text("\n".join(lines) + "\n")
-    fresh.replace(path)
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 # QEMU's capabilities take libvirt seconds to find out. It checks itself whether what it finds in

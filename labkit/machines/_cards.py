@@ -6,20 +6,22 @@ import contextlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
+from .._paths import write_whole
 from ..errors import Busy, InvalidState, LabError, NameInUse, NotFound
 from ..networks.link import Link, check, shape
+from .spec import NetworkInterface, State
 
 if TYPE_CHECKING:
     from ..networks.network import Network
     from .base import Machine
-    from .spec import NetworkInterface
 
-_LIVE = ("running",)
-_STILL = ("stopped", "failed")
+_LINKS = "links.json"
+_STILL = (State.STOPPED, State.FAILED)
 
 
 def attach(machine: Machine, wanted: NetworkInterface) -> NetworkInterface:
@@ -32,7 +34,7 @@ def attach(machine: Machine, wanted: NetworkInterface) -> NetworkInterface:
         )  # fmt: skip
     live = _is_live(machine, "be connected")
     pending = f"attaching-{network.name}"
-    folder = _folder(machine) / pending
+    folder = machine.notes / pending
     if network.has_settled(machine.name):  # left by one who died at the very end
         _remove(folder)
     undo = [*machine.unplugging(network.name), ["rm", "-rf", "--", str(folder)]]
@@ -95,7 +97,7 @@ def _remove(folder: Path) -> None:
 
 def detach(machine: Machine, network: str) -> None:
     """Take a machine from a network."""
-    card = _card(machine, network)
+    card = card_on(machine, network)
     live = _is_live(machine, "be disconnected")
     if live and machine.links[network] != Link():
         with contextlib.suppress(LabError):  # the link may be gone already
@@ -118,10 +120,10 @@ def detach(machine: Machine, network: str) -> None:
 
 def change_link(machine: Machine, network: str, **changes: Any) -> Link:
     """Change a link of a machine, now if it runs, and keep it for when it starts again."""
-    _card(machine, network)
+    card_on(machine, network)
     old = machine.links[network]
     new = old.changed(**changes)
-    if machine.refresh().value in _LIVE:
+    if machine.refresh() is State.RUNNING:
         _apply(machine, network, new, old)
     else:
         check(machine.host, new)
@@ -147,27 +149,20 @@ def _apply(machine: Machine, network: str, new: Link, old: Link) -> None:
 def kept_links(machine: Machine) -> dict[str, Link]:
     """What was noted of a machine's links: those that are not as they come."""
     try:
-        words = json.loads((_folder(machine) / "links.json").read_text())
+        words = json.loads((machine.notes / _LINKS).read_text())
     except FileNotFoundError:
         return {}
     return {network: Link(**link) for network, link in words.items()}
 
 
 def _keep_links(machine: Machine, links: dict[str, Link]) -> None:
-    path = _folder(machine) / "links.json"
-    told = {network: link.as_dict() for network, link in links.items() if link != Link()}
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(told))
-    fresh.replace(path)
-    machine.note_links({network: link for network, link in links.items() if link != Link()})
+    changed = {network: link for network, link in links.items() if link != Link()}
+    write_whole(machine.notes / _LINKS, json.dumps({network: asdict(link) for network, link in changed.items()}))
+    machine.note_links(changed)
 
 
-def _folder(machine: Machine) -> Path:
-    """Where the lab keeps what it knows of the machine; an engine may keep its own files elsewhere."""
-    return machine.host.lab.folder / "machines" / machine.name
-
-
-def _card(machine: Machine, network: str) -> NetworkInterface:
+def card_on(machine: Machine, network: str) -> NetworkInterface:
+    """The machine's connection to a network; `NotFound` if it has none."""
     for card in machine.spec.interfaces:
         if card.network == network:
             return card
@@ -180,13 +175,13 @@ def _card(machine: Machine, network: str) -> NetworkInterface:
 
 def _is_live(machine: Machine, what: str) -> bool:
     """Whether it runs; raises if it neither runs nor stands still."""
-    state = machine.refresh().value
-    if state not in (*_LIVE, *_STILL):
+    state = machine.refresh()
+    if state is not State.RUNNING and state not in _STILL:
         raise InvalidState(
             f"{machine.name} is {state}, so it cannot {what}", host=machine.host.name, machine=machine.name,
             hint="it must run, or be stopped",
         )  # fmt: skip
-    return state in _LIVE
+    return state is State.RUNNING
 
 
 def _tell(machine: Machine, what: str, network: str) -> None:

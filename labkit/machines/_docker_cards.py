@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker import errors
 
+from .._paths import write_whole
 from ..errors import EngineError, NotFound
 from ._docker_api import spoken
 from ._docker_networks import name_in_docker
@@ -45,17 +46,14 @@ def kept_cards(folder: Path) -> tuple[NetworkInterface, ...] | None:
 
 def keep_cards(folder: Path, cards: tuple[NetworkInterface, ...]) -> None:
     """Keep the connections that a machine has now."""
-    fresh = folder / f"{_FILE}.new"
-    fresh.write_text(json.dumps([asdict(card) for card in cards]))
-    fresh.replace(folder / _FILE)
+    write_whole(folder / _FILE, json.dumps([asdict(card) for card in cards]))
 
 
 def plug(machine: DockerMachine, card: NetworkInterface) -> NetworkInterface:
     """Connect the container, unless it is; returns the card with the MAC that Docker gives it."""
     card = as_docker_does(card)
-    networks = machine.host.docker.networks
     network = machine.host.lab.networks[card.network]
-    networks.ensure_lab_network(network)
+    machine.host.docker.networks.know(network)
     with spoken(machine.host, machine.name):
         api = machine.api()
         there: dict[str, Any] = api.inspect_container(machine.container)["NetworkSettings"]["Networks"]

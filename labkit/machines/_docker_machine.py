@@ -12,7 +12,7 @@ from docker import errors
 
 from .._progress import check_cancelled
 from .._run import Completed, check_argv
-from .._values import check_name, format_limit, parse_duration
+from .._values import check_name, format_count, format_limit, parse_duration
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, NameInUse, NotFound
 from . import _cards, _docker_cards
 from ._console import clean
@@ -22,7 +22,7 @@ from ._docker_console import DockerConsole, DockerLine
 from ._docker_exec import Inside
 from ._docker_recipe import PERIOD_US, Recipe, check_cpus, check_memory, no_mac
 from ._domain import check_vcpus
-from .base import Machine, machine_folder, verb
+from .base import Machine, verb
 from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class DockerMachine(Machine):
     def facts(self) -> list[tuple[str, str]]:
         recipe = self.recipe
         share = f", at most {recipe.cpus:g} of their time" if recipe.cpus else ""
-        count = f"{self.spec.vcpus} processor{'' if self.spec.vcpus == 1 else 's'}{share}"
+        count = format_count(self.spec.vcpus, "processor") + share
         facts = [("processors", count), ("memory", format_limit(self.spec.memory_bytes)), ("image", self.spec.image)]
         if recipe.command:
             facts.append(("command", " ".join(recipe.command)[:80]))
@@ -144,7 +144,7 @@ class DockerMachine(Machine):
                 f"{self.name} ended at once, with exit code {code}; it said: {self._last_words()}",
                 hint="run its command by hand in a container of the same image", machine=self.name, host=self.host.name,
             )  # fmt: skip
-        if _docker_cards.kept_cards(machine_folder(self.host, self.name)) is not None:
+        if _docker_cards.kept_cards(self.notes) is not None:
             self.resettle()  # Docker writes anew with each start what the container was made with
         _cards.restore_links(self)
 
@@ -381,7 +381,7 @@ class DockerMachine(Machine):
         return [self._docker.disconnecting(self.container, network)]
 
     def connected(self, interfaces: tuple[NetworkInterface, ...]) -> None:
-        _docker_cards.keep_cards(machine_folder(self.host, self.name), interfaces)
+        _docker_cards.keep_cards(self.notes, interfaces)
         self.spec = replace(self.spec, interfaces=interfaces)
         self.recipe = replace(self.recipe, spec=self.spec)
 

@@ -130,9 +130,8 @@ class DockerNetworks:
 
     # What containers need
 
-    def ensure_lab_network(self, network: Network) -> None:
-        """Have Docker know the lab's `network` by the bridge that it has on this host."""
-        network.ensure_on(self._host)
+    def know(self, network: Network) -> None:
+        """Have Docker know the lab's `network`, by the bridge that it has on this host already."""
         with self._lock:  # of two at the same moment Docker refuses one, for its range overlaps the other's
             self._ensure_known(network)
 

@@ -12,6 +12,7 @@ import libvirt
 
 from .._progress import check_cancelled
 from ..errors import DeadlineExceeded, NotFound
+from ._cards import card_on
 from ._domain import NAMESPACE, alias, interface_element, read_spec, spec_text
 from ._libvirt import spoken
 
@@ -65,7 +66,7 @@ def unplug(machine: KvmMachine, card: NetworkInterface, *, live: bool) -> None:
 
 def host_link(machine: KvmMachine, network: str) -> str:
     """The tap device of a card."""
-    card = next(card for card in machine.spec.interfaces if card.network == network)
+    card = card_on(machine, network)
     element = _element(machine, card.mac)
     target = None if element is None else element.find("target")
     if target is None:
@@ -78,7 +79,7 @@ def host_link(machine: KvmMachine, network: str) -> str:
 
 def set_carrier(machine: KvmMachine, network: str, *, up: bool) -> None:
     """Have the guest see that the cable is plugged in, or not."""
-    card = next(card for card in machine.spec.interfaces if card.network == network)
+    card = card_on(machine, network)
     if (element := _element(machine, card.mac)) is None:
         return
     for old in element.findall("link"):

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import libvirt
 
 from .._run import Completed, check_argv
-from .._values import check_name, format_size, parse_duration, parse_size
+from .._values import check_name, format_count, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from ..hosts import _cgroups
 from . import _cards, _kvm_cards, _libvirt
@@ -88,7 +88,7 @@ class KvmMachine(Machine):
         return self._kvm.acceleration().kind
 
     def facts(self) -> list[tuple[str, str]]:
-        count = f"{self.spec.vcpus} virtual processor{'' if self.spec.vcpus == 1 else 's'}"
+        count = format_count(self.spec.vcpus, "virtual processor")
         how = {"kvm": "run by KVM", "tcg": "emulated (TCG)"}[self.acceleration]
         disk = f"{format_size(self.spec.disk_bytes)}, image {self.spec.image}"
         return [("processors", f"{count}, {how}"), ("memory", format_size(self.spec.memory_bytes)), ("disk", disk)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from .._paths import disk_room
+from .._paths import disk_room, write_whole
 from ..errors import EngineError, InvalidValue, NotFound
 from ..storage import archives
 from ..storage.images import Image
@@ -197,7 +197,7 @@ def prepare(host: Host) -> int:
 def write(host: Host, spec: LxcSpec, cgroup_version: int) -> None:
     """Write the configuration anew, as when limits have changed."""
     folder = place(host, spec.name)
-    _replace(folder / "config", configuration(spec, host.lab.networks, cgroup_version))
+    write_whole(folder / "config", configuration(spec, host.lab.networks, cgroup_version))
 
 
 def rename(host: Host, spec: LxcSpec) -> None:
@@ -209,13 +209,7 @@ def rename(host: Host, spec: LxcSpec) -> None:
 
 def describe(host: Host, spec: LxcSpec) -> None:
     """Write what the container is; from now on it is listed."""
-    _replace(place(host, spec.name) / "spec.json", spec.to_json())
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
-    fresh.write_text(text)
-    fresh.replace(path)
+    write_whole(place(host, spec.name) / "spec.json", spec.to_json())
 
 
 def lay_out(host: Host, spec: LxcSpec, cgroup_version: int, layer: str) -> None:

@@ -24,7 +24,7 @@ from ._line import Line
 from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, check_memory, limits, link_name
 from ._lxc_console import LxcConsole, LxcLine
 from ._lxc_events import STATES
-from .base import Machine, machine_folder, verb
+from .base import Machine, verb
 from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class LxcMachine(Machine):
     def wait_until_gone(self) -> None:
         """An ephemeral container that has stopped removes itself: wait for it."""
         deadline = time.monotonic() + _COMMAND_S
-        folders = self.folder, machine_folder(self.host, self.name)
+        folders = self.folder, self.notes
         while self.spec.ephemeral and any(folder.exists() for folder in folders):
             if time.monotonic() > deadline:
                 return

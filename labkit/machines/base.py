@@ -137,6 +137,11 @@ class Machine(ABC):
     @property
     def folder(self) -> Path:
         """The folder with its files."""
+        return self.notes
+
+    @property
+    def notes(self) -> Path:
+        """Where the lab keeps what it knows of it; an engine may keep its files elsewhere."""
         return machine_folder(self.host, self.name)
 
     @property
@@ -395,6 +400,3 @@ class Machine(ABC):
 def machine_folder(host: Host, name: str) -> Path:
     """Where the files of machine `name` lie; the same folder on every host of a lab."""
     return host.lab.folder / "machines" / name
-
-
-Undo = Callable[[], object]

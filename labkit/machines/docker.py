@@ -215,8 +215,8 @@ class DockerEngine(Engine[DockerMachine]):
             with self._reserved(recipe.spec, self._undo(name)) as made:
                 for card in cards:
                     made.append(card.network)
-                    self.networks.ensure_lab_network(self.host.lab.networks[card.network])
                     recipe = recipe.with_card(self._join(name, card, dhcp=False), given_mac=bool(card.mac))
+                    self.networks.know(self.host.lab.networks[card.network])
                 machine = self._machines[name] = DockerMachine(self, recipe)
                 # DNS is told while Docker starts the container.
                 with (

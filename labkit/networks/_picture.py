@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from zlib import crc32
 
 from .._html import COLOURS, ENGINES, SIGNS, render
+from .._values import format_count
 from . import _layout
 from ._layout import MACHINE_HEIGHT, PORT, ROW, Box
 from .topology import HostNode, Link, MachineNode, NetworkNode, Places, Topology
@@ -76,7 +77,7 @@ def view(topology: Topology, places: Places | None = None, *, ended: bool = Fals
 
 def _host(topology: Topology, host: HostNode) -> dict[str, Any]:
     count = sum(machine.host == host.name for machine in topology.machines)
-    words = "has ended" if host.ended else f"{host.address} · {count} machine{'' if count == 1 else 's'}"
+    words = "has ended" if host.ended else f"{host.address} · {format_count(count, 'machine')}"
     inside = _layout.members(topology, host)
     return {
         "id": host.id, "name": fit(host.name, 120, 13 * _BOLD), "words": fit(words, 170, _SMALL), "ended": host.ended,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .._paths import disk_room
+from .._paths import disk_room, write_whole
 from .._values import check_name
 from ..errors import Busy, InvalidValue, LabGone, NameInUse, NotEnough, NotFound
 from . import _routes
@@ -56,15 +56,19 @@ class Record:
     uplink: bool = False
 
     @property
-    def range(self) -> ipaddress.IPv4Network:
-        """Its range as a network."""
+    def network(self) -> ipaddress.IPv4Network:
+        """Its range."""
         return ipaddress.IPv4Network(self.cidr)
 
+    def _numbers(self) -> range:
+        """Which of its addresses machines may have; the upper half is for those who ask by DHCP without being known."""
+        count = self.network.num_addresses
+        return range(2, count // 2 if self.dhcp else count - 1)
+
     def machines_addresses(self) -> Iterator[str]:
-        """The addresses that machines may have; the upper half is for those who ask by DHCP without being known."""
-        network = self.range
-        last = network.num_addresses // 2 if self.dhcp else network.num_addresses - 1
-        return (str(network[number]) for number in range(2, last))
+        """The addresses that machines may have."""
+        network = self.network
+        return (str(network[number]) for number in self._numbers())
 
     def allot(self, lab: str, address: str = "", mac: str = "") -> Lease:
         """A free address, and a MAC made from it; or those that are asked for, checked."""
@@ -87,12 +91,16 @@ class Record:
         return ":".join(["52", "54", "00", tail[:2], tail[2:4], tail[4:]])
 
     def _check_address(self, address: str, taken: dict[str, str]) -> None:
-        usable = list(self.machines_addresses())
-        if address not in usable:
+        network, numbers = self.network, self._numbers()
+        try:
+            number = int(ipaddress.IPv4Address(str(address))) - int(network[0])
+        except ValueError:
+            number = -1
+        if number not in numbers:
             why = "; the upper half is given out by DHCP" if self.dhcp else ""
             raise InvalidValue(
                 f"{ascii(address)[:60]} cannot be a machine's address on {self.name}",
-                hint=f"take one from {usable[0]} to {usable[-1]}{why}",
+                hint=f"take one from {network[numbers[0]]} to {network[numbers[-1]]}{why}",
             )
         if owner := taken.get(address):
             raise NameInUse(
@@ -147,7 +155,7 @@ class Records:
                 raise NameInUse(f"the VLAN {record.vlan} is that of the network {tagged[0]}", hint="choose another tag")
             numbers = {other.number for other in others}
             record.number = next(number for number in range(1, _MOST_NETWORKS) if number not in numbers)
-            record.cidr = str(_choose_range(cidr, [other.range for other in others]))
+            record.cidr = str(_choose_range(cidr, [other.network for other in others]))
             self._write(record)
         return record
 
@@ -175,14 +183,12 @@ class Records:
         return self._folder / f"{check_name(name, 'name of a network')}.json"
 
     def _write(self, record: Record) -> None:
-        fresh = self._path(record.name).with_suffix(".new")
         try:
-            fresh.write_text(json.dumps(asdict(record)))
+            write_whole(self._path(record.name), json.dumps(asdict(record)))
         except FileNotFoundError as error:
             raise LabGone(
                 "the lab has ended, and its networks with it", hint="make it again with Lab.open(…)"
             ) from error
-        fresh.replace(self._path(record.name))
 
 
 def _choose_range(cidr: str | None, others: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:

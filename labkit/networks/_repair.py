@@ -88,18 +88,18 @@ class Inspection:
             whole = f"{network.gateway}/{network.prefix_length}"
             words = ("addr", "replace", whole, "broadcast", "+", "dev", network.bridge)
             yield self._fault(host, f"the host has lost its address {network.gateway}", partial(_ip, words=words))
-        if (network.dhcp or network.dns) and not host.run(["sh", "-c", _SERVER_RUNS, "labkit", network.name]).ok:
+        if network.serves and not host.run(["sh", "-c", _SERVER_RUNS, "labkit", network.name]).ok:
             yield self._fault(host, "nobody serves DHCP and DNS (dnsmasq has ended)", self._wake)
 
         if network.uplink and (trouble := _uplink.trouble(host)):
             yield self._fault(host, trouble, _uplink.ensure)
 
     def _wake(self, host: Host) -> None:
-        host.kvm.network(self._network.name).wake(str(self._record.range[-2]), dns=self._network.dns)
+        host.kvm.network(self._network.name).wake(str(self._record.network[-2]), dns=self._network.dns)
 
     def _of_join(self, host: Host, links: dict[str, Any]) -> Iterator[_Fault]:
         link = _segments.link_of(self._record)
-        others = [other for other in self._networks.living(self._record.hosts) if other.name != host.name]
+        others = self._others(host)
         if not self._record.vlan and not others:
             return
         is_joined = links.get(link, {}).get("master") == self._network.bridge and "UP" in links[link]["flags"]
@@ -107,8 +107,10 @@ class Inspection:
             yield self._fault(host, "it is not joined to the other hosts", self._join)
 
     def _join(self, host: Host) -> None:
-        others = [name for name in self._record.hosts if name != host.name]
-        _segments.join(self._record, self._network.bridge, host, self._networks.living(others))
+        _segments.join(self._record, self._network.bridge, host, self._others(host))
+
+    def _others(self, host: Host) -> list[Host]:
+        return self._networks.others_than(host.name, self._record.hosts)
 
     def _of_machines(self, host: Host, links: dict[str, Any]) -> Iterator[_Fault]:
         name, bridge = self._network.name, self._network.bridge

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from .._paths import disk_room
 from .._progress import Work, check_cancelled, progress
-from .._values import format_size, parse_duration, parse_size
+from .._values import format_count, format_size, parse_duration, parse_size
 from ..errors import Cancelled, DeadlineExceeded, InvalidState, InvalidValue, LabError
 from ._packets import Flow
 from ._tcpdump import Bounds, Tcpdump
@@ -159,7 +159,7 @@ class Capture:
 
 def count_words(capture: Capture) -> str:
     """Such as ``123 packets, 45 KiB``."""
-    return f"{capture.packets} packet{'' if capture.packets == 1 else 's'}, {format_size(capture.bytes)}"
+    return f"{format_count(capture.packets, 'packet')}, {format_size(capture.bytes)}"
 
 
 def capture(

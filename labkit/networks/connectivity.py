@@ -73,8 +73,7 @@ class Connectivity:
 
     def verdict(self, source: str, target: str, port: int | None = None) -> bool | None:
         """Whether `source` reaches `target`; None if that was not tried."""
-        told = {row.reached for row in self.between(source, target, port)}
-        return True if True in told else False if False in told else None
+        return _any_of(self.between(source, target, port))
 
     def reaches(self, source: str, target: str, port: int | None = None) -> bool:
         """Whether `source` reaches `target`: by ping, or on a TCP port. What was not tried is not reached."""
@@ -82,8 +81,7 @@ class Connectivity:
 
     def knows(self, source: str, target: str) -> bool | None:
         """Whether `source` reaches `target` by its name; None if that was not tried."""
-        told = {row.reached for row in self._found.get((source, target, "dns", None), ())}
-        return True if True in told else False if False in told else None
+        return _any_of(self._found.get((source, target, "dns", None), ()))
 
     @property
     def pairs(self) -> tuple[_Pair, ...]:
@@ -128,6 +126,12 @@ class Connectivity:
         from .._html_connectivity import bundle
 
         return bundle(self)
+
+
+def _any_of(rows: Iterable[Reach]) -> bool | None:
+    """Whether one of them was reached; None if none was tried."""
+    told = {row.reached for row in rows}
+    return True if True in told else False if False in told else None
 
 
 # How it is measured

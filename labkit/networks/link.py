@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .._values import format_duration, format_rate, parse_duration, parse_rate
@@ -88,10 +88,6 @@ class Link:
                 raise InvalidValue(f"{ascii(loss)[:40]} is no part of packets", hint="0.05 loses one in twenty")
             new["loss"] = float(loss)
         return replace(self, **new)
-
-    def as_dict(self) -> dict[str, Any]:
-        """What is kept of it."""
-        return asdict(self)
 
     def __str__(self) -> str:
         words = ["up" if self.up else "down"]

@@ -76,8 +76,12 @@ class Network:
     @property
     def served(self) -> str:
         """What its home host serves, in words: ``DHCP and DNS``, one of them, or ``nothing``."""
-        words = [word for word, is_served in (("DHCP", self.dhcp), ("DNS", self.dns)) if is_served]
-        return " and ".join(words) or "nothing"
+        return " and ".join(self.serves) or "nothing"
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """What its home host serves: of ``"DHCP"`` and ``"DNS"``."""
+        return ("DHCP",) * self.dhcp + ("DNS",) * self.dns
 
     @property
     def prefix_length(self) -> int:
@@ -153,12 +157,12 @@ class Network:
 
     def announce(self, machine: str, interface: NetworkInterface, *, dhcp: bool = True) -> None:
         """Tell DHCP (see `reserve`) and DNS the machine's name, MAC and address, as far as they are served."""
-        if self.dhcp or self.dns:
+        if self.serves:
             served = dhcp and self.dhcp
             self._at_home().announce(machine, interface.mac, interface.address, dhcp=served, dns=self.dns)
 
     def _forget(self, machine: str, lease: Lease) -> None:
-        if self.dhcp or self.dns:
+        if self.serves:
             with contextlib.suppress(LabError):  # without its home the network has no DHCP and DNS
                 self._at_home().forget(
                     machine, lease["mac"], lease["address"], dhcp=bool(lease["dhcp"]) and self.dhcp, dns=self.dns
@@ -181,12 +185,12 @@ class Network:
         at_home = host.name == self.home
         if not host.kvm.has_network(self.name):
             host.kvm.define_network(tostring(self._element(at_home=at_home), encoding="unicode"))
-        others = [name for name in record.hosts if name != host.name]
-        _segments.join(record, self.bridge, host, self._networks.living(others))
-        record.hosts = [*others, host.name]
+        _segments.join(record, self.bridge, host, self._networks.others_than(host.name, record.hosts))
+        if host.name not in record.hosts:
+            record.hosts.append(host.name)
         if at_home:
             if self.mode == "routed":
-                _segments.lead_to(record, host, self._networks.others_than(host))
+                _segments.lead_to(record, host, self._networks.others_than(host.name))
             for machine, lease in record.leases.items():  # made again, it has to hear of those that are elsewhere
                 card = NetworkInterface(self.name, lease["mac"], lease["address"])
                 self.announce(machine, card, dhcp=bool(lease["dhcp"]))
@@ -347,9 +351,7 @@ class Networks:
                 host.kvm.remove_network(name)
                 _segments.leave(record, host)
             if record.mode == "routed":
-                _segments.lead_nowhere(
-                    record, [host for host in self.living(self.lab.hosts) if host.name != record.home]
-                )
+                _segments.lead_nowhere(record, self.others_than(record.home))
         self._records.remove(name)
         _uplink.close_way(self.lab, record.home)
         self.lab.journal("network removed", network=name)
@@ -388,9 +390,9 @@ class Networks:
         hosts = self.lab.hosts
         return [hosts[name] for name in names if name in hosts and hosts[name].is_alive]
 
-    def others_than(self, host: Host) -> list[Host]:
-        """The other hosts of the lab that live."""
-        return [other for other in self.living(self.lab.hosts) if other.name != host.name]
+    def others_than(self, host: str, among: Iterable[str] | None = None) -> list[Host]:
+        """The other hosts that live, of the lab or among some of them."""
+        return self.living(name for name in (self.lab.hosts if among is None else among) if name != host)
 
     def drop_stale(self, record: Record) -> dict[str, Lease]:
         """Take back, and return, what was allotted to machines that are gone or were never connected."""

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._html import ENGINES, SIGNS
+from .._values import format_count
 from ..errors import LabError
 from ..machines.spec import State
 from .link import Link as Condition
@@ -205,8 +206,7 @@ class Topology:
 
     def __str__(self) -> str:
         counts = [(len(self.hosts), "host"), (len(self.networks), "network"), (len(self.machines), "machine")]
-        words = [f"{number} {word}{'' if number == 1 else 's'}" for number, word in counts]
-        return f"lab {self.lab}: {', '.join(words)}"
+        return f"lab {self.lab}: {', '.join(format_count(*each) for each in counts)}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from ._picture import bundle
@@ -268,15 +268,7 @@ def _networks(lab: Lab) -> list[NetworkNode]:
     for _ in range(3):  # one may be removed between two looks
         try:
             return [
-                NetworkNode(
-                    each.name,
-                    each.mode,
-                    each.cidr,
-                    each.home,
-                    each.bridge,
-                    vlan=each.vlan,
-                    serves=("DHCP",) * each.dhcp + ("DNS",) * each.dns,
-                )
+                NetworkNode(each.name, each.mode, each.cidr, each.home, each.bridge, vlan=each.vlan, serves=each.serves)
                 for each in lab.networks
             ]
         except (LabError, OSError):

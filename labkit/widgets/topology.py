@@ -61,6 +61,7 @@ class Diagram(LabWidget):
         self._told = 0.0
         self._later: threading.Timer | None = None
         self._card: Card | None = None
+        self._topology = Topology(lab.name)
         self._topology = self._ask()
         super().__init__(title=lab.name)
         self.refresh()
@@ -86,7 +87,8 @@ class Diagram(LabWidget):
 
     def to_svg(self) -> str:
         """The picture as an SVG file, everything where it stands now."""
-        return _picture.svg(_picture.view(self._topology, self.standing()), self.standing())
+        places = self.standing()
+        return _picture.svg(_picture.view(self._topology, places), places)
 
     def standing(self) -> dict[str, tuple[int, int]]:
         """The centre of each machine, network and host, in pixels; see `labkit.networks._layout`."""
@@ -115,8 +117,8 @@ class Diagram(LabWidget):
 
     def _ask(self) -> Topology:
         living = [host for host in self.lab if host.name not in self._watch.ended_hosts]
-        known = self._topology.networks if hasattr(self, "_topology") else ()
-        return build(self.lab, {host.name: self._watch.machines_of(host) for host in living}, known)
+        machines = {host.name: self._watch.machines_of(host) for host in living}
+        return build(self.lab, machines, self._topology.networks)
 
     def _tell(self, places: Mapping[str, tuple[int, int]]) -> None:
         ended = self._watch.closed or "the lab was closed" * self.lab.closed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import _wait
 import pytest
 
 from labkit import Lab
@@ -16,6 +17,7 @@ from labkit.machines.base import Machine
 from labkit.networks.capture import Capture
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("net watch")]
+until = partial(_wait.until, timeout_s=60)
 
 SEND_TAGGED = """
 import socket, struct, sys
@@ -40,13 +42,6 @@ def machines(lab: Lab) -> Iterator[dict[str, Machine]]:
     yield made
     for machine in lab.machines():
         machine.destroy()
-
-
-def until(true: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.02)
 
 
 def tcpdumps(lab: Lab) -> str:

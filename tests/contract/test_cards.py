@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+import _wait
 import pytest
 
 from labkit import Lab
@@ -16,6 +17,7 @@ from labkit.machines.spec import NetworkInterface
 from labkit.networks.network import Network
 
 pytestmark = pytest.mark.core
+until = partial(_wait.until, timeout_s=20)
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +28,6 @@ def dmz(lab: Lab, machine: Machine) -> Iterator[Network]:
     yield network
     peer.destroy()
     lab.networks.remove("dmz")
-
-
-def until(true: Callable[[], object], what: str, timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, f"it did not come true that {what}"
-        time.sleep(0.02)
 
 
 def reaches(machine: Machine, whom: str) -> bool:

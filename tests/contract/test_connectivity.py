@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import _wait
 import pytest
 
 from labkit import Lab
@@ -15,6 +17,7 @@ from labkit.machines.base import Machine
 from labkit.machines.spec import State
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("net watch")]
+until = partial(_wait.until, timeout_s=60)
 
 PORT, CLOSED = 8080, 8081
 
@@ -36,13 +39,6 @@ def machines(lab: Lab) -> Iterator[dict[str, Machine]]:
     for machine in lab.machines():
         machine.destroy()
     lab.networks.remove("apart")
-
-
-def until(true: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.02)
 
 
 def test_who_is_on_one_network_reaches_each_other(lab: Lab, machines: dict[str, Machine]) -> None:

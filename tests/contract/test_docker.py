@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import _wait
 import pytest
 
 from labkit import Lab
@@ -30,6 +31,7 @@ from labkit.machines.docker import DockerEngine
 from labkit.machines.spec import State
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("machine-docker")]
+wait_until = partial(_wait.until, timeout_s=60)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +40,6 @@ def docker(lab: Lab) -> Iterator[DockerEngine]:
     yield engine
     for machine in engine.machines():
         machine.destroy()
-
-
-def wait_until(true: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.02)
 
 
 # ── Images ────────────────────────────────────────────────────────────────────────────────────

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
+import _wait
 import pytest
 
 from labkit import Lab
@@ -13,6 +14,7 @@ from labkit.machines._kvm_machine import KvmMachine
 from labkit.machines.spec import State
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("machine-kvm")]
+wait_until = partial(_wait.until, timeout_s=60)
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +23,6 @@ def machine(lab: Lab) -> Iterator[KvmMachine]:
     yield made
     made.destroy()
     assert lab.machines() == []
-
-
-def wait_until(true: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.01)
 
 
 def test_state_follows_libvirt(machine: KvmMachine) -> None:

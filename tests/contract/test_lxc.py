@@ -7,8 +7,10 @@ import os
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import _wait
 import pytest
 
 from labkit import Lab
@@ -30,15 +32,9 @@ from labkit.machines.spec import State
 from labkit.storage.images import get
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("machine-lxc")]
+wait_until = partial(_wait.until, timeout_s=60)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs cgroups and user ids that an ordinary user has not")
 CGROUPS = "/sys/fs/cgroup"
-
-
-def wait_until(true: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

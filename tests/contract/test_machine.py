@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import _wait
 import pytest
 
 from labkit import Lab
@@ -16,13 +17,7 @@ from labkit.machines.base import VERBS, Machine
 from labkit.machines.spec import State
 
 pytestmark = pytest.mark.core
-
-
-def wait_until(true: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.01)
+wait_until = partial(_wait.until, timeout_s=60)
 
 
 def need(machine: Machine, *verbs: str) -> None:

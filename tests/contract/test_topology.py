@@ -6,10 +6,12 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+import _wait
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
@@ -21,13 +23,7 @@ from labkit.networks.topology import Topology
 from labkit.widgets.topology import Diagram
 
 pytestmark = pytest.mark.xdist_group("widgets")
-
-
-def until(true: Callable[[], object], timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.01)
+until = partial(_wait.until, timeout_s=20)
 
 
 @pytest.fixture

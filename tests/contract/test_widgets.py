@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import _wait
 import nbformat
 import psutil
 import pytest
@@ -24,6 +25,7 @@ from labkit.widgets.form import Form
 from labkit.widgets.table import Table
 
 pytestmark = pytest.mark.xdist_group("widgets")
+until = partial(_wait.until, timeout_s=10)
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +33,6 @@ def machine(lab: Lab) -> Iterator[Machine]:
     made = lab["alpha"].kvm.create("web", networks=["lan"])
     yield made
     made.destroy()
-
-
-def until(true: Callable[[], object], timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.01)
 
 
 def own_threads() -> set[str]:

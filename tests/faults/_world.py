@@ -1,24 +1,14 @@
-"""What the tests of faults do to the world, and how they wait for it."""
+"""What the tests of faults do to the world."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from labkit.hosts.base import Host
 from labkit.testing import Stock, take_stock
-
-
-def until(true: Callable[[], object], what: str, timeout_s: float = 10) -> None:
-    """Wait until `true()` holds, which the sentence `what` describes."""
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, f"within {timeout_s:g} s it did not come true that {what}"
-        time.sleep(0.01)
 
 
 def first_process(host: Host) -> int:

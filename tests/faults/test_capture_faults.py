@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from _world import hide, run_apart, until
+from _wait import until
+from _world import hide, run_apart
 
 from labkit import Lab, _progress
 from labkit.errors import Cancelled, NotEnoughDisk

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _world import VICTIM, guests_of, until
+from _wait import until
+from _world import VICTIM, guests_of
 
 from labkit import Lab, _paths
 from labkit.hosts.base import Host

@@ -10,7 +10,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from _world import first_process, guests_of, until
+from _wait import until
+from _world import first_process, guests_of
 
 from labkit import Lab
 from labkit.errors import LabGone

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from _world import VICTIM, first_process, hide, run_apart, until
+from _wait import until
+from _world import VICTIM, first_process, hide, run_apart
 
 from labkit import Lab
 from labkit.errors import DaemonFailed, EngineError, LabGone

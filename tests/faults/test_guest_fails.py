@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import libvirt_qemu
 import pytest
-from _world import guests_of, until
+from _wait import until
+from _world import guests_of
 
 from labkit import Lab
 from labkit.errors import DeadlineExceeded, InvalidState

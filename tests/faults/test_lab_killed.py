@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from _world import alive, until
+from _wait import until
+from _world import alive
 
 from labkit import Lab
 from labkit.errors import LabGone

@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from _world import VICTIM, alive, first_process, hide, run_apart, until
+from _wait import until
+from _world import VICTIM, alive, first_process, hide, run_apart
 
 from labkit import Lab
 from labkit.errors import EngineError

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import pytest
-from _world import guests_of, until
+from _wait import until
+from _world import guests_of
 
 from labkit import Lab
 from labkit.errors import LabError, NameInUse

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from _world import VICTIM, until
+from _wait import until
+from _world import VICTIM
 
 from labkit import Lab
 from labkit.hosts.base import ENGINES
 from labkit.machines.base import Machine
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("network faults")]
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as shared:
-        shared.networks.create("lan")
-        shared.networks.create("dmz", "isolated")
-        yield shared
-    assert not settle(name, before)
+@pytest.fixture(scope="module", autouse=True)
+def dmz(lab: Lab) -> None:
+    """A second network, which machines are put on."""
+    lab.networks.create("dmz", "isolated")
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import libvirt
 import pytest
-from _world import guests_of, until
+from _wait import until
+from _world import guests_of
 
 from labkit import Lab
 from labkit.errors import EngineError, InvalidValue, NameInUse

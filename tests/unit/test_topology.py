@@ -275,7 +275,7 @@ def fake_lab(**changes: Any) -> Any:
     host = SimpleNamespace(name="alpha", address="198.18.0.2", provider="namespace")
     host.docker = SimpleNamespace(networks={"own": SimpleNamespace(cidr="198.18.129.0/24")})
     net = SimpleNamespace(name="lan", mode="nat", cidr="198.19.1.0/24", home="alpha", bridge="lab1", vlan=20)
-    net.dhcp, net.dns = False, True
+    net.serves = ("DNS",)
     return Hosts(name="demo", hosts=[host], networks=[net], **changes)
 
 
