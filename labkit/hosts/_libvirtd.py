@@ -28,6 +28,11 @@ def folders(state: Path) -> dict[str, str]:
     return {inside: str(state / inside.strip("/").replace("/", "-")) for inside in FOLDERS}
 
 
+def tls_folder(state: Path) -> Path:
+    """Where QEMU looks for the certificates of its host when a machine moves; empty until one does."""
+    return state / "tls"
+
+
 def write_accounts(state: Path) -> dict[str, str]:
     """Write what the host has as its accounts, ``{inside: outside}``.
 
@@ -62,13 +67,15 @@ def configure(state: Path, sockets: Path, *, cgroups: bool) -> None:
         return
     (config / "qemu").mkdir(parents=True, exist_ok=True)
     sockets.mkdir(mode=0o700, exist_ok=True)
+    tls_folder(state).mkdir(mode=0o700, exist_ok=True)
     common = ['auth_unix_rw = "none"', 'unix_sock_rw_perms = "0700"', f'host_uuid = "{uuid.uuid4()}"']
     own = [f'unix_sock_dir = "{sockets}"']
     _write(config / "libvirtd.conf", [*common, *own, "listen_tls = 0", "listen_tcp = 0"])
     _write(config / "virtqemud.conf", [*common, *own])
     _write(config / "virtnetworkd.conf", common)
     qemu = ['user = "root"', 'group = "root"', 'stdio_handler = "file"', "remember_owner = 0",
-            "namespaces = [ ]", 'security_driver = "none"', "max_core = 0"]  # fmt: skip
+            "namespaces = [ ]", 'security_driver = "none"', "max_core = 0",
+            f'migrate_tls_x509_cert_dir = "{tls_folder(state)}"', "migrate_tls_x509_verify = 1"]  # fmt: skip
     with contextlib.suppress(OSError):  # a cache: there may be none yet
         cache = Path(folders(state)["/var/cache/libvirt"])
         shutil.copytree(_kept_capabilities(), cache / "qemu" / "capabilities", dirs_exist_ok=True)

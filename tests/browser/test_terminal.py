@@ -64,10 +64,11 @@ def test_a_shell_of_its_own(page: Page, open_notebook: Opener, web: Machine) -> 
     expect(rows(page)).to_contain_text("10 ")
 
 
-def test_a_flood_does_not_freeze_the_page(page: Page, open_notebook: Opener, web: Machine) -> None:
+def test_a_flood_does_not_freeze_the_page(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """During 10 MB of output the page answers; afterwards the end is there, and what was left out is said."""
-    open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"].terminal(shell=True, rows=10)'), "1 + 1")
-    expect(rows(page)).to_contain_text("root@web", timeout=30_000)
+    shared_lab["alpha"].lxc.create("flood")  # a container: it writes faster than an emulated guest
+    open_notebook(attach(shared_lab.name, 'lab["alpha"].lxc["flood"].terminal(shell=True, rows=10)'), "1 + 1")
+    expect(rows(page)).to_contain_text("flood", timeout=30_000)
     page.locator(".lk-terminal .xterm").click()
     page.keyboard.type("yes | head -c 10000000; echo the-e''nd\n")
     slowest = page.evaluate(
@@ -80,7 +81,7 @@ def test_a_flood_does_not_freeze_the_page(page: Page, open_notebook: Opener, web
              return slowest; }"""
     )
     assert slowest < 1000, f"the page stood still for {slowest:.0f} ms"
-    expect(rows(page)).to_contain_text("the-end", timeout=400_000)
+    expect(rows(page)).to_contain_text("the-end", timeout=60_000)
 
 
 def test_a_machine_that_is_gone(page: Page, open_notebook: Opener, web: Machine) -> None:

@@ -66,7 +66,8 @@ def hide(*programs: str) -> str:
     return "\n".join(f"mount --bind /dev/null {place}" for place in places if os.path.exists(place))
 
 
-# Kills itself when it comes to the function WHERE: before, after, or so many ms after its start.
+# Kills itself when it comes to the function WHERE: before, after, or so many ms after its start and at its
+# end at the latest: later what it makes may be whole.
 # A line that makes a machine on `alpha` follows.
 VICTIM = """
 import importlib, os, signal, sys, threading
@@ -89,7 +90,7 @@ def dying(*arguments, **words):
     if when.isdigit():
         threading.Timer(int(when) / 1000, die).start()
     result = real(*arguments, **words)
-    if when == "after":
+    if when != "before":
         die()
     return result
 
