@@ -49,6 +49,7 @@ class Host(ABC):
     """
 
     provider = ""
+    python: Sequence[str] = ("python3",)  # the beginning of a command that runs Python on the host
 
     def __init__(self, lab: Lab, name: str, address: str, folder: Path, sockets: Path) -> None:
         self.lab = lab

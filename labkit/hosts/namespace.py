@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ class NamespaceHost(Host):
     """A host in network, mount, PID, UTS and IPC namespaces of its own inside the lab's."""
 
     provider = "namespace"
+    python = (sys.executable,)
 
     @classmethod
     def start(cls, lab: Lab, name: str) -> NamespaceHost:

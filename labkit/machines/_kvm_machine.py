@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import libvirt
@@ -21,6 +22,7 @@ from .._run import Completed, check_argv
 from .._values import check_name, format_count, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from ..hosts import _cgroups
+from ..operations.spec import MigrationOptions, MigrationPlan
 from . import _cards, _kvm_cards, _libvirt
 from ._agent import Agent
 from ._domain import alias, check_vcpus
@@ -32,6 +34,8 @@ from .base import Machine, verb
 from .spec import KvmSpec, NetworkInterface, Sample, Screenshot, State
 
 if TYPE_CHECKING:
+    from ..hosts.base import Host
+    from ..operations.migration import Migration
     from ._line import Line
     from .kvm import KvmEngine
 
@@ -56,9 +60,10 @@ class KvmMachine(Machine):
         self._state = State.STARTING
         self._serial: SerialLine | None = None
         self._line_lock = threading.Lock()
+        self.is_moving = False
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
-        reasons = {"migrate": ("labkit cannot move running machines yet", "clone() makes a copy on the same host")}
+        reasons = {}
         if not self.host.lab.has_cgroups:
             reasons["limits"] = (
                 "this lab has no cgroups of its own, which limits are made of",
@@ -76,6 +81,8 @@ class KvmMachine(Machine):
             return self._kvm.connection().lookupByName(self.name)
 
     def refresh(self) -> State:
+        if self.is_moving:
+            return self._state
         with spoken(self.host.name, self.name):
             state = _libvirt.state_of(self.domain())
         if state is not self._state:
@@ -97,6 +104,40 @@ class KvmMachine(Machine):
         """The domain's XML as libvirt has it now."""
         with spoken(self.host.name, self.name):
             return str(self.domain().XMLDesc())
+
+    def disk(self) -> Path:
+        """Its disk's file (asks libvirt)."""
+        source = ElementTree.fromstring(self.xml()).find("devices/disk/source")
+        if source is None:
+            raise InvalidState(f"{self.name} has no disk", machine=self.name, host=self.host.name)
+        return Path(source.get("file", ""))
+
+    # Moving
+
+    def migration_plan(self, to: Host, **how: Any) -> MigrationPlan:
+        from ..operations.plan import plan
+
+        return plan(self, to, MigrationOptions.checked(**how))
+
+    def migrate(self, to: Host, **how: Any) -> Migration:
+        from ..operations.migration import Migration
+
+        return Migration(self, to, MigrationOptions.checked(**how))
+
+    def leaving(self, to: Host) -> None:
+        """It begins to move: until it has landed, what the engines tell of it is not believed."""
+        self.is_moving = True
+        to.kvm.expect(self)
+        self.told(State.MOVING)
+
+    def landed(self, host: Host) -> None:
+        """It is on `host` now, which may be the one it was to leave."""
+        left = self.host
+        for kvm in {left.kvm, self._kvm, host.kvm}:
+            kvm.drop(self)
+        self.host, self._kvm, self._serial = host, host.kvm, None
+        host.kvm.expect(self)
+        self.is_moving = False
 
     # Its identity
 
@@ -206,7 +247,7 @@ class KvmMachine(Machine):
         parse_duration(timeout_s, "time limit")
         began = time.monotonic()
         data = input.encode() if isinstance(input, str) else input
-        if self._state not in (State.RUNNING, State.STARTING) and self.refresh() is not State.RUNNING:
+        if self._state not in (State.RUNNING, State.STARTING, State.MOVING) and self.refresh() is not State.RUNNING:
             raise InvalidState(
                 f"{self.name} is {self._state}, so it cannot run a command", machine=self.name, host=self.host.name,
                 hint="resume() or start() it first",
@@ -328,7 +369,7 @@ class KvmMachine(Machine):
 
         def copy_disk(target: Path) -> None:
             with self._quiet_disk():
-                shutil.copyfile(self.folder / "disk.qcow2", target)
+                shutil.copyfile(self.disk(), target)
 
         return self._kvm.create_like(self.spec, name, copy_disk)
 

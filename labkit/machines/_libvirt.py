@@ -113,11 +113,15 @@ def state_of(domain: libvirt.virDomain) -> State:
 
 def follow(
     connection: libvirt.virConnect, told: Callable[[str, State], None], gone: Callable[[str], None],
-    lost: Callable[[], None],
+    lost: Callable[[], None], heard: Callable[[str, int, int], None],
 ) -> None:  # fmt: skip
-    """Have it called, from libvirt's thread: `told(name, state)`, `gone(name)` of domains, `lost()` at the end."""
+    """Have it called, from libvirt's thread: `told(name, state)`, `gone(name)` of domains, `lost()` at the end.
+
+    And `heard(name, event, detail)` with each event of a domain's life as libvirt tells it.
+    """
 
     def on_event(_connection: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
+        heard(domain.name(), event, detail)
         state = _AFTER_EVENT.get(event)
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail in _FAILED_EVENTS:
             state = State.FAILED

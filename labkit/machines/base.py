@@ -14,13 +14,15 @@ from .._changes import What
 from .._progress import Task, progress
 from .._run import Completed
 from .._values import format_limit
-from ..errors import LabError, NotSupported
+from ..errors import Busy, LabError, NotSupported
 from ..networks.link import Link
 from . import _cards
 from .spec import Activity, MachineSpec, NetworkInterface, Sample, Screenshot, State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
+    from ..operations.migration import Migration
+    from ..operations.spec import MigrationPlan
     from ..widgets.card import Card
     from ..widgets.screen import Screen
     from ..widgets.terminal import Terminal
@@ -49,6 +51,9 @@ VERBS = frozenset({
     "start", "stop", "kill", "pause", "resume", "restart", "run", "console", "stats", "resize",
     "limits", "attach", "detach", "link", "snapshot", "revert", "clone", "migrate", "destroy",
 })  # fmt: skip
+
+
+MOVING = "migrating"  # the folder among a machine's notes while it is being moved
 
 
 class Machine(ABC):
@@ -114,6 +119,11 @@ class Machine(ABC):
     def acting(self, verb: str) -> Iterator[Task]:
         """While in this context `verb` is what is being done to the machine; the outermost counts."""
         outermost = self._activity is None
+        if verb != "migrate" and (self.notes / MOVING).exists():
+            raise Busy(
+                f"{self.name} is being moved to another host", machine=self.name, host=self.host.name,
+                hint="wait for that, or cancel it",
+            )  # fmt: skip
         began = time.monotonic()
 
         def follow(phase: str = "", fraction: float | None = None) -> None:
@@ -379,9 +389,49 @@ class Machine(ABC):
         self._need("clone")
         raise AssertionError("an engine that can clone overrides this")
 
-    def migrate(self, to: Host) -> Any:
-        """Move it to another host."""
+    def migration_plan(self, to: Host, **how: Any) -> MigrationPlan:
+        """What moving it to another host would be, before anything moves; takes what `migrate` takes."""
         self._need("migrate")
+        raise AssertionError("an engine that can migrate overrides this")
+
+    def migrate(self, to: Host, **how: Any) -> Migration:
+        """Begin to move it to another host of the lab; it goes on in the background, see `Migration`.
+
+        Parameters
+        ----------
+        to
+            The host.
+        live
+            Let it run while its memory is copied (the default); else it stands still meanwhile.
+        storage
+            ``"shared"``: its disk stays where it is, as both hosts reach it; ``"copy"``: its disk is
+            copied as well; ``"auto"``: shared if that is possible.
+        tls
+            Encrypt what goes over the network, with certificates that the lab makes (the default).
+        parallel
+            So many connections at the same time, up to 16; 0: one.
+        compress
+            Send what has changed of a page that was sent before (XBZRLE).
+        bandwidth
+            The most that it may use a second: bytes, or words such as ``"20 MiB"``.
+        auto_converge
+            Slow the machine down when it writes to its memory faster than that can be copied.
+        postcopy
+            Allow `Migration.start_postcopy`. From then on its memory is in two places: should the network
+            or a host fail before all has followed, the machine cannot go on.
+        max_downtime
+            How long it may stand still at the switch: seconds, or words such as ``"100 ms"``.
+        watch
+            Have a client ask it for an echo every 5 ms (the default), to tell what that noticed.
+        timeout_s
+            Seconds after which it is taken back.
+
+        Raises
+        ------
+        InvalidValue, InvalidState, NotSupported, Busy
+        """
+        self._need("migrate")
+        raise AssertionError("an engine that can migrate overrides this")
 
     def __repr__(self) -> str:
         return f"<{self.engine} machine {self.name} on {self.host.name}: {self.state}>"

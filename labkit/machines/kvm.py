@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import time
 import uuid
@@ -28,7 +29,7 @@ from ._libvirt import spoken
 from ._template import Template, is_template
 from .base import machine_folder
 from .engine import Engine, Field, NetworksWanted
-from .spec import KvmSpec, NetworkInterface, Sample
+from .spec import KvmSpec, NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -45,6 +46,7 @@ class KvmEngine(Engine[KvmMachine]):
         super().__init__(host)
         self._connection: libvirt.virConnect | None = None
         self._acceleration: Acceleration | None = None
+        self.listeners: list[Callable[[str, int, int], None]] = []  # called with each event of a domain's life
 
     # The connection
 
@@ -69,7 +71,7 @@ class KvmEngine(Engine[KvmMachine]):
             if failure := self.host.why_libvirt_failed():
                 raise failure from error
             raise _libvirt.translate(error, self.host.name, "") from error
-        _libvirt.follow(connection, self._told, self._told_gone, self._lost)
+        _libvirt.follow(connection, self._told, self._told_gone, self._lost, self._heard)
         for domain in connection.listAllDomains():
             self._told(domain.name(), _libvirt.state_of(domain))
         return connection
@@ -244,6 +246,12 @@ class KvmEngine(Engine[KvmMachine]):
             check=True,
         )  # fmt: skip
 
+    def make_empty_like(self, disk: Path, target: Path, size_bytes: int) -> None:
+        """Make a qcow2 file on what `disk` is based on, without anything that was written to `disk`."""
+        told = self.host.run(["qemu-img", "info", "-U", "--output=json", str(disk)], check=True).stdout
+        about = json.loads(told)
+        self.make_overlay(target, Path(about["full-backing-filename"]), about["backing-filename-format"], size_bytes)
+
     def forget(self, name: str, networks: Iterable[str]) -> None:
         with contextlib.suppress(libvirt.libvirtError, LabError):
             domain = self.connection().lookupByName(name)
@@ -277,13 +285,34 @@ class KvmEngine(Engine[KvmMachine]):
             machine.told(_libvirt.state_of(domain))
         return machine
 
+    def _heard(self, name: str, event: int, detail: int) -> None:
+        for listener in list(self.listeners):
+            listener(name, event, detail)
+
+    def _told(self, name: str, state: State) -> None:
+        if (machine := self._machines.get(name)) is None or not machine.is_moving:
+            super()._told(name, state)
+
+    def _told_gone(self, name: str) -> None:
+        if (machine := self._machines.get(name)) is None or not machine.is_moving:
+            super()._told_gone(name)
+
+    def expect(self, machine: KvmMachine) -> None:
+        """The machine of another host comes here, or has come: what is told of it concerns that object."""
+        self._machines[machine.name] = machine
+
+    def drop(self, machine: KvmMachine) -> None:
+        """The machine is not here any more, or did not come."""
+        self._machines.pop(machine.name, None)
+
     def machines(self) -> list[KvmMachine]:
         found = []
         with spoken(self.host.name):
             for domain in self.connection().listAllDomains():
                 with contextlib.suppress(libvirt.libvirtError):  # one may go in between
                     if known := self._machines.get(domain.name()):  # until an event tells of its end
-                        found.append(known)
+                        if known.host is self.host:  # else it is just coming here
+                            found.append(known)
                     elif spec := read_spec(domain.XMLDesc()):
                         found.append(self._known(spec, domain))
         return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)

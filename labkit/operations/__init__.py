@@ -1,0 +1,1 @@
+"""What is done with machines over time: moving them to other hosts."""
