@@ -184,7 +184,12 @@ class KvmMachine(Machine):
         return lines
 
     def _agent(self) -> Agent:
-        return Agent(self.domain(), self.host.name, self.name, self._log)
+        domain, host = self.domain(), self.host
+
+        def moved() -> libvirt.virDomain | None:
+            return self.domain() if self.is_moving or self.host is not host else None
+
+        return Agent(domain, host.name, self.name, self._log, moved)
 
     # Verbs
 

@@ -57,6 +57,8 @@ class Migration:
         self.options = options
         self.samples: list[MigrationSample] = []
         self.began_s = time.monotonic()
+        if (machine.notes / MOVING).exists():
+            raise self._busy()
         self.plan: MigrationPlan = make_plan(machine, to, options)
         self._raise_obstacles()
         self._phase = "preparing"
@@ -173,6 +175,12 @@ class Migration:
                     hint=obstacle.hint, machine=self.machine.name, host=self.source.name,
                 )  # fmt: skip
 
+    def _busy(self) -> Busy:
+        return Busy(
+            f"{self.machine.name} is being moved already", machine=self.machine.name, host=self.source.name,
+            hint="wait for that, or cancel it",
+        )  # fmt: skip
+
     def _hold(self) -> None:
         """Let nobody else move it; should this process die, the source's first process settles what is where."""
         machine, notes = self.machine, self.machine.notes
@@ -185,10 +193,7 @@ class Migration:
         try:
             commit = self._held.enter_context(self.source.reserve_folder(notes / MOVING, undo))
         except FileExistsError as error:
-            raise Busy(
-                f"{machine.name} is being moved already", machine=machine.name, host=self.source.name,
-                hint="wait for that, or cancel it",
-            ) from error  # fmt: skip
+            raise self._busy() from error
         self._commit: Callable[[], object] = commit
 
     def _work(self) -> None:
@@ -261,7 +266,8 @@ class Migration:
         for card in machine.spec.interfaces:
             machine.host.lab.networks[card.network].ensure_on(self.destination)
         if disk:
-            self.destination.kvm.make_empty_like(machine.disk(), disk, machine.spec.disk_bytes)
+            backing = self.source.kvm.backing_of(machine.disk())
+            self.destination.kvm.make_overlay(disk, *backing, machine.spec.disk_bytes)
 
     def _domain(self) -> libvirt.virDomain:
         with _libvirt.spoken(self.source.name, self.machine.name):
