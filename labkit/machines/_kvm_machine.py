@@ -120,9 +120,9 @@ class KvmMachine(Machine):
         return plan(self, to, MigrationOptions.checked(**how))
 
     def migrate(self, to: Host, **how: Any) -> Migration:
-        from ..operations.migration import Migration
+        from ..operations._kvm_migration import KvmMigration
 
-        return Migration(self, to, MigrationOptions.checked(**how))
+        return KvmMigration(self, to, MigrationOptions.checked(**how))
 
     def leaving(self, to: Host) -> None:
         """It begins to move: until it has landed, what the engines tell of it is not believed."""
