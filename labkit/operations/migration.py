@@ -186,9 +186,8 @@ class Migration(ABC):
 
     def _hold(self) -> None:
         """Let nobody else move it; should this process die, the source's first process settles what is where."""
-        machine, notes = self.machine, self.machine.notes
         try:
-            commit = self._held.enter_context(self.source.reserve_folder(notes / MOVING, self._undo()))
+            commit = self._held.enter_context(self.source.reserve_folder(self.machine.notes / MOVING, self._undo()))
         except FileExistsError as error:
             raise self._busy() from error
         self._commit: Callable[[], object] = commit
