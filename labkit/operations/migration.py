@@ -49,6 +49,10 @@ class Migration:
     stopped_s, resumed_s
         When the machine stood still at the source and went on at the destination, as libvirt's events
         told: seconds on the monotonic clock; 0 until then.
+    began_s, ended_s
+        When it was asked for, and when it had ended, on the same clock; 0 until then.
+    phases
+        When each phase began, and its name.
     """
 
     def __init__(self, machine: KvmMachine, to: Host, options: MigrationOptions) -> None:
@@ -56,7 +60,8 @@ class Migration:
         self.source, self.destination = machine.host, to
         self.options = options
         self.samples: list[MigrationSample] = []
-        self.began_s = time.monotonic()
+        self.began_s, self.ended_s = time.monotonic(), 0.0
+        self.phases: list[tuple[float, str]] = [(self.began_s, "preparing")]
         self.plan: MigrationPlan = make_plan(machine, to, options)
         self._raise_obstacles()
         self._phase = "preparing"
@@ -206,11 +211,14 @@ class Migration:
         finally:
             with contextlib.suppress(LabError):
                 self._held.close()
+            self.ended_s = time.monotonic()
             self._ended.set()
             machine.tell()
             machine.host.lab.changes.tell(What.MACHINES, machine.host)
 
     def _say(self, phase: str, fraction: float | None = None) -> None:
+        if phase != self._phase:
+            self.phases.append((time.monotonic(), phase))
         self._phase = phase
         with contextlib.suppress(Cancelled):
             self._task.phase(phase, fraction)
@@ -358,6 +366,17 @@ class Migration:
         if landed is self.destination and machine.state is State.RUNNING:
             with contextlib.suppress(LabError):
                 _cards.restore_links(machine)
+
+    def _ipython_display_(self) -> None:
+        from ..widgets import show
+        from ..widgets.migration import MigrationView
+
+        show(self, lambda: MigrationView(self))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from .._html_migration import migration_bundle
+
+        return migration_bundle(self)
 
     def __repr__(self) -> str:
         how = str(self._error) if self._error else "done" if self._result else self._phase
