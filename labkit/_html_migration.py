@@ -18,7 +18,6 @@ _ENDS = {
     "moving": ("◌", "busy", "moving"), "moved": ("✔", "running", "moved"), "failed": ("✖", "failed", "failed"),
     "cancelled": ("■", "dim", "cancelled"),
 }  # fmt: skip
-_BY_LIBVIRT = ("live", "paused")  # so begins the way of what libvirt moves while it runs
 
 
 def plan_bundle(plan: MigrationPlan) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def result_bundle(result: MigrationResult) -> dict[str, Any]:
 def figures(result: MigrationResult) -> list[tuple[str, str, str]]:
     """The numbers that count, side by side: the number, what it is, and its colour."""
     client = result.client
-    by = "as libvirt reports it" if result.way.startswith(_BY_LIBVIRT) else "from its stop to its answer"
+    by = "as libvirt reports it" if result.by_libvirt else "from its stop to its answer"
     found = [(format_duration(result.total_s), "in all", "ink")]
     if result.downtime_ms:
         found.append((format_duration(result.downtime_ms / 1000), f"stood still, {by}", "paused"))
@@ -110,7 +109,9 @@ def doing(migration: Migration) -> str:
     if migration.is_done:
         return ""
     now = migration.progress
-    return migration.phase if now is None or now.fraction is None else f"{migration.phase} {now.fraction:.0%}"
+    return (
+        migration.phase if now is None or now.fraction is None else f"{migration.phase} {round(100 * now.fraction)} %"
+    )
 
 
 def outcome(migration: Migration) -> str:

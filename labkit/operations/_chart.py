@@ -132,6 +132,8 @@ def _step(least: float) -> float:
 
 def byte_ticks(most: float) -> list[float]:
     """Round numbers of bytes, in the largest unit that fits, from 0 to at least `most`."""
+    if most <= 0:
+        return [0, 2.0**20]
     unit = 1024.0 ** max(0, min(4, int(math.log(max(most, 1), 1024))))
     step = _step(max(most, 1) / unit / 2.0) * unit
     return [step * count for count in range(max(1, math.ceil(most / step - 1e-9)) + 1)]

@@ -56,6 +56,8 @@ class Course:
         When the machine stood still at the source and went on at the destination; None where nobody told.
     downtime
         How long it stood still as was reported, placed where events say; None where nothing was.
+    reporter
+        Whose figure that is.
     gap
         The longest time between two answers.
     """
@@ -71,6 +73,7 @@ class Course:
     stopped_s: float | None = None
     resumed_s: float | None = None
     downtime: Span | None = None
+    reporter: str = "libvirt's downtime"
     gap: Span | None = None
 
 
@@ -91,9 +94,13 @@ def course_of(migration: Migration) -> Course:
         length_s=max(end - began, 0.001), phases=tuple((at - began, name) for at, name in list(migration.phases)),
         samples=tuple(replace(each, time_s=each.time_s - began) for each in _thin(list(migration.samples))),
         answers=tuple(answers), lost_s=tuple(_lost(answers, view.sent if view else 0, end - began, done=done)),
-        stopped_s=stopped, resumed_s=resumed, gap=gap,
+        stopped_s=stopped, resumed_s=resumed, gap=gap, reporter=_reporter(migration),
         downtime=_downtime(migration.result.downtime_ms if migration.result else 0, stopped, resumed, gap),
     )  # fmt: skip
+
+
+def _reporter(migration: Migration) -> str:
+    return "libvirt's downtime" if migration.plan.by_libvirt else "from its stop to its answer"
 
 
 def _heard(migration: Migration) -> list[Answer]:

@@ -35,7 +35,7 @@ from ._course import Answer, Course, Span
 WIDTH, NARROWEST, WIDEST = 760, 340, 1400
 _LEFT, _RIGHT = 66, 12
 _TITLE = 18  # the line above a panel
-_GAP = 10  # between panels
+_GAP = 13  # between panels
 _BAR = 17  # a row with a bar and its words
 _LEAST_BAR = 2.0
 _MAGNIFY_FROM = 3.0  # a moment that is so many times shorter than the whole is magnified
@@ -47,7 +47,7 @@ def summary(course: Course) -> str:
     """The picture in a sentence."""
     words = [f"{course.machine} from {course.source} to {course.destination} in {format_duration(course.length_s)}"]
     if course.downtime:
-        words.append(f"stood still for {format_duration(course.downtime.length_s)} as reported")
+        words.append(f"{course.reporter} {format_duration(course.downtime.length_s)}")
     if course.gap:
         words.append(f"the client's longest gap {format_duration(course.gap.length_s)}")
     if course.lost_s:
@@ -95,7 +95,7 @@ class _Timeline:
         ends = [began for began, _ in self.course.phases[1:]] + [self.course.length_s]
         return [
             (name, Span(began, max(0.0, end - began)))
-            for (began, name), end in zip(self.course.phases, ends, strict=True)
+            for (began, name), end in zip(self.course.phases, ends, strict=False)
         ]
 
     def _phase_names(self) -> None:
@@ -112,18 +112,19 @@ class _Timeline:
         for index, (name, span) in enumerate(self._phase_spans()):
             left, right = self.time.at(span.began_s), self.time.at(span.end_s)
             group = titled(ground, f"{name}: {format_duration(span.length_s)}, from {span.began_s:.3f} s on")
-            shade = rect(group, "soft" if index % 2 == 0 else "paper", left, top, right - left, bottom - top)
+            colour = "soft" if index % 2 == 0 else "paper"
+            shade = rect(group, colour, left, top, right - left, bottom - top, fill_opacity="0.6")
             shade.set("class", "lk-band")
 
     def _mark_words(self) -> list[tuple[float, str, str]]:
         marks = [
-            (self.course.stopped_s, "paused", f"{SIGNS['paused'][0]} stands still at {self.course.source}"),
             (self.course.resumed_s, "running", f"{SIGNS['running'][0]} goes on at {self.course.destination}"),
+            (self.course.stopped_s, "paused", f"{SIGNS['paused'][0]} stands still at {self.course.source}"),
         ]
         return [(at, colour, words) for at, colour, words in marks if at is not None]
 
     def _marks_names(self) -> None:
-        """What the vertical lines mean: one row each, so that they never meet."""
+        """What the vertical lines mean: one row each, the later above, so that no line crosses words."""
         for at, colour, whole in self._mark_words():
             x, words = self.time.at(at), fit(whole, self.time.last - self.time.first, LETTERS)
             self.y += LETTERS + 3
@@ -134,12 +135,12 @@ class _Timeline:
         self.y += 4 if self._mark_words() else 0
 
     def _marks(self, ground: Element, top: float, bottom: float) -> None:
-        for at, colour, words in self._mark_words():
+        for row, (at, colour, words) in enumerate(self._mark_words()):
             x = self.time.at(at)
             group = titled(ground, f"{words}, at {at:.3f} s")
-            line(group, colour, (x, top), (x, bottom), stroke_width="1.2", stroke_dasharray="3 2").set(
-                "class", "lk-mark"
-            )
+            line(
+                group, colour, (x, top + row * (LETTERS + 3)), (x, bottom), stroke_width="1.2", stroke_dasharray="3 2"
+            ).set("class", "lk-mark")
 
     # The panels
 
@@ -215,7 +216,7 @@ class _Timeline:
         left, right = axis.at(gap.began_s), axis.at(gap.end_s)
         group = titled(self.root, f"the client's longest gap: {format_duration(gap.length_s)}")
         across = max(_LEAST_BAR, right - left)
-        rect(group, "failed", left, top, across, bottom - top, fill_opacity="0.16").set("class", "lk-gap")
+        rect(group, "failed", left, top, across, bottom - top, fill_opacity="0.22").set("class", "lk-gap")
 
     def _lost_ticks(self, axis: Axis, top: float, bottom: float) -> None:
         inside = (at for at in self.course.lost_s if axis.begin <= at <= axis.end)
@@ -228,7 +229,7 @@ class _Timeline:
 
     def _rows(self) -> list[tuple[str, str, Span]]:
         course = self.course
-        rows = [("reported", "paused", course.downtime), ("the client's longest gap", "failed", course.gap)]
+        rows = [(course.reporter, "paused", course.downtime), ("the client's longest gap", "failed", course.gap)]
         return [(words, colour, span) for words, colour, span in rows if span]
 
     def _spans(self, top: float, _bottom: float) -> None:
