@@ -139,7 +139,7 @@ class _Timeline:
             x = self.time.at(at)
             group = titled(ground, f"{words}, at {at:.3f} s")
             line(
-                group, colour, (x, top + row * (LETTERS + 3)), (x, bottom), stroke_width="1.2", stroke_dasharray="3 2"
+                group, colour, (x, top + row * (LETTERS + 6)), (x, bottom), stroke_width="1.2", stroke_dasharray="3 2"
             ).set("class", "lk-mark")
 
     # The panels
