@@ -168,7 +168,8 @@ class _Part:
         self._whole.detail(text, fraction)
 
 
-def _print(line: str) -> None:
+def tell(line: str) -> None:
+    """Write a line for whoever runs this."""
     # What goes to stderr is red in a notebook, as if something were wrong.
     print(line, file=sys.stdout if in_kernel() else sys.stderr, flush=True)
 
@@ -185,10 +186,10 @@ class _Lines:
     def show(self, phase: str, fraction: float | None) -> None:
         if phase and phase != self._said:
             self._said = phase
-            _print(f"{self._title}: {phase} …")
+            tell(f"{self._title}: {phase} …")
 
     def end(self, how: str) -> None:
-        _print(f"{self._title}: {how}")
+        tell(f"{self._title}: {how}")
 
 
 class _Bar:
@@ -213,7 +214,7 @@ class _Bar:
 
     def end(self, how: str) -> None:
         self._progress.stop()
-        _print(f"{self._title}: {how}")
+        tell(f"{self._title}: {how}")
 
 
 class _Silent:

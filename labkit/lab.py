@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from . import _paths
 from ._changes import Changes, What
-from ._progress import progress
+from ._progress import progress, tell
 from ._values import check_name, parse_duration
 from .errors import Busy, LabError, LabGone, NameInUse, NotFound
 from .hosts import _launch
@@ -155,6 +155,15 @@ class Lab:
             if name not in self._hosts:
                 self.add_host(name)
         self.touch()
+        self._tell_notices()
+
+    def _tell_notices(self) -> None:
+        """Say once what has happened since somebody last opened the lab, such as how an interrupted move ended."""
+        for notice in sorted((self.folder / "notices").glob("*")):
+            with contextlib.suppress(FileNotFoundError):  # somebody else tells it
+                sentence = notice.read_text().strip()
+                notice.unlink()
+                tell(f"lab {self.name}: {sentence}")
 
     def refresh(self) -> None:
         """Ask the lab which hosts it has: those that another process has made are found."""

@@ -614,7 +614,9 @@ class LabServer(Server):
             try:
                 self._expect(pipe, b"mounted")
                 link, address = f"h{host['index']}", f"{BACKBONE}.{host['index']}"
-                _ip(f"link add {link} mtu 9000 type veth peer name eth0 mtu 9000 netns {pid}",
+                # A host made again has the MAC that its neighbours remember.
+                mac = f"02:00:00:00:00:{host['index']:02x}"
+                _ip(f"link add {link} mtu 9000 type veth peer name eth0 address {mac} mtu 9000 netns {pid}",
                     f"link set {link} master backbone up")  # fmt: skip
                 starter.write(f"{address}\n".encode())
                 self._expect(pipe, b"ready")

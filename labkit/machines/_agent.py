@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,20 @@ _NOT_YET = {
     libvirt.VIR_ERR_AGENT_UNSYNCED,
     getattr(libvirt, "VIR_ERR_AGENT_COMMAND_TIMEOUT", -1),  # since libvirt 9.1
 }
+_NOT_HERE = {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID}  # so it has not heard the question
 _PATIENCE_S = 5.0
 
 
 class Agent:
     """The agent in one domain; when it does not answer, errors quote the console's log."""
 
-    def __init__(self, domain: libvirt.virDomain, host: str, machine: str, console: Path) -> None:
+    def __init__(
+        self, domain: libvirt.virDomain, host: str, machine: str, console: Path,
+        moved: Callable[[], libvirt.virDomain | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`moved` gives the domain anew while the machine moves to another host, or has moved; else None."""
         self._domain = domain
+        self._moved = moved
         self._host = host
         self._machine = machine
         self._console = console
@@ -96,14 +103,34 @@ class Agent:
                 pid: int = self.ask("guest-exec", min(10.0, deadline - time.monotonic()), **arguments)["pid"]
                 return pid
             except libvirt.libvirtError as error:
-                if "is not connected" not in str(error) or time.monotonic() > patience:
+                if "is not connected" in str(error) and time.monotonic() < patience:
+                    time.sleep(0.01)
+                elif error.get_error_code() not in _NOT_HERE or not self._follow(deadline):
                     raise
-            time.sleep(0.01)
+
+    def _ask_wherever_it_is(self, command: str, deadline: float, **arguments: Any) -> dict[str, Any]:
+        """Ask what may be asked twice, also of a machine that moves to another host meanwhile."""
+        while True:
+            try:
+                answer: dict[str, Any] = self.ask(command, min(10.0, deadline - time.monotonic()), **arguments)
+                return answer
+            except libvirt.libvirtError:
+                if not self._follow(deadline):
+                    raise
+
+    def _follow(self, deadline: float) -> bool:
+        """Whether the machine is on its way, or has come somewhere else: then it is asked there."""
+        time.sleep(0.05)
+        with contextlib.suppress(LabError):  # it is just leaving
+            domain = self._moved()
+            self._domain = domain or self._domain
+            return domain is not None and time.monotonic() < deadline
+        return time.monotonic() < deadline
 
     def _wait_for(self, pid: int, deadline: float) -> dict[str, Any] | None:
         pause = 0.001
         while True:
-            status: dict[str, Any] = self.ask("guest-exec-status", min(10.0, deadline - time.monotonic()), pid=pid)
+            status = self._ask_wherever_it_is("guest-exec-status", deadline, pid=pid)
             if status["exited"]:
                 return status
             if time.monotonic() > deadline:

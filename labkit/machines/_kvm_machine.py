@@ -120,9 +120,9 @@ class KvmMachine(Machine):
         return plan(self, to, MigrationOptions.checked(**how))
 
     def migrate(self, to: Host, **how: Any) -> Migration:
-        from ..operations.migration import Migration
+        from ..operations._kvm_migration import KvmMigration
 
-        return Migration(self, to, MigrationOptions.checked(**how))
+        return KvmMigration(self, to, MigrationOptions.checked(**how))
 
     def leaving(self, to: Host) -> None:
         """It begins to move: until it has landed, what the engines tell of it is not believed."""
@@ -184,7 +184,12 @@ class KvmMachine(Machine):
         return lines
 
     def _agent(self) -> Agent:
-        return Agent(self.domain(), self.host.name, self.name, self._log)
+        domain, host = self.domain(), self.host
+
+        def moved() -> libvirt.virDomain | None:
+            return self.domain() if self.is_moving or self.host is not host else None
+
+        return Agent(domain, host.name, self.name, self._log, moved)
 
     # Verbs
 

@@ -433,6 +433,14 @@ class Machine(ABC):
         self._need("migrate")
         raise AssertionError("an engine that can migrate overrides this")
 
+    def leaving(self, to: Host) -> None:
+        """It begins to move: until it has landed, what the engines tell of it is not believed."""
+        raise AssertionError("an engine that can migrate overrides this")
+
+    def landed(self, host: Host) -> None:
+        """It is on `host` now, which may be the one it was to leave."""
+        raise AssertionError("an engine that can migrate overrides this")
+
     def __repr__(self) -> str:
         return f"<{self.engine} machine {self.name} on {self.host.name}: {self.state}>"
 

@@ -246,11 +246,11 @@ class KvmEngine(Engine[KvmMachine]):
             check=True,
         )  # fmt: skip
 
-    def make_empty_like(self, disk: Path, target: Path, size_bytes: int) -> None:
-        """Make a qcow2 file on what `disk` is based on, without anything that was written to `disk`."""
+    def backing_of(self, disk: Path) -> tuple[Path, str]:
+        """The file that a qcow2 file shows where nothing was written to it, and that file's format."""
         told = self.host.run(["qemu-img", "info", "-U", "--output=json", str(disk)], check=True).stdout
         about = json.loads(told)
-        self.make_overlay(target, Path(about["full-backing-filename"]), about["backing-filename-format"], size_bytes)
+        return Path(about["full-backing-filename"]), about["backing-filename-format"]
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
         with contextlib.suppress(libvirt.libvirtError, LabError):

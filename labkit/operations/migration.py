@@ -5,34 +5,26 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import libvirt
 
 from .._changes import What
 from .._paths import write_whole
 from .._progress import progress, quietly
-from ..errors import Busy, Cancelled, DeadlineExceeded, InvalidState, LabError, LabGone
-from ..machines import _cards, _libvirt
+from ..errors import Busy, Cancelled, DeadlineExceeded, InvalidState, LabError, LabGone, NotSupported
 from ..machines.base import MOVING
 from ..machines.spec import State
-from . import _kvm, _tls
 from ._client import Client, ClientView
-from .plan import plan as make_plan
 from .spec import MigrationOptions, MigrationPlan, MigrationResult, MigrationSample
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
-    from ..machines._kvm_machine import KvmMachine
-
-_LOOK_S = 0.05
-_ABORT_S = 60  # from the order to stop until libvirt must have stopped
+    from ..machines.base import Machine
 
 
-class Migration:
+class Migration(ABC):
     """A move under way, or one that has ended; made by `machine.migrate`.
 
     It goes on in the background. `wait` waits for it, `cancel` takes it back; shown in a notebook it is
@@ -55,21 +47,22 @@ class Migration:
         When each phase began, and its name.
     """
 
-    def __init__(self, machine: KvmMachine, to: Host, options: MigrationOptions) -> None:
+    def __init__(self, machine: Machine, to: Host, options: MigrationOptions) -> None:
         self.machine = machine
         self.source, self.destination = machine.host, to
         self.options = options
         self.samples: list[MigrationSample] = []
         self.began_s, self.ended_s = time.monotonic(), 0.0
         self.phases: list[tuple[float, str]] = [(self.began_s, "preparing")]
-        self.plan: MigrationPlan = make_plan(machine, to, options)
+        if (machine.notes / MOVING).exists():
+            raise self._busy()
+        self.plan = self._plan()
         self._raise_obstacles()
         self._phase = "preparing"
         self._result: MigrationResult | None = None
         self._error: LabError | None = None
         self._cancelled = threading.Event()
         self._ended = threading.Event()
-        self._marks: _kvm.Marks | None = None
         self._client: Client | None = None
         self._held = contextlib.ExitStack()
         self._ran = machine.state is State.RUNNING
@@ -113,12 +106,12 @@ class Migration:
     @property
     def stopped_s(self) -> float:
         """See the class."""
-        return self._marks.stopped_s if self._marks else 0.0
+        return 0.0
 
     @property
     def resumed_s(self) -> float:
         """See the class."""
-        return self._marks.resumed_s if self._marks else 0.0
+        return 0.0
 
     @property
     def client_answers(self) -> list[tuple[int, float, float]]:
@@ -150,23 +143,35 @@ class Migration:
 
     def start_postcopy(self) -> None:
         """Let the machine go on at the destination now; the rest of its memory follows (needs ``postcopy=True``)."""
-        self._need_running()
-        with _libvirt.spoken(self.source.name, self.machine.name):
-            self._domain().migrateStartPostCopy()
+        raise self._no_memory("post-copy")
 
     def limit(self, *, bandwidth: int | str | None = None, max_downtime: float | str | None = None) -> None:
         """Change how much of the network it may use a second, and how long the machine may stand still."""
-        options = MigrationOptions.checked(bandwidth=bandwidth, max_downtime=max_downtime)
-        self._need_running()
-        with _libvirt.spoken(self.source.name, self.machine.name):
-            if options.bytes_per_second:
-                self._domain().migrateSetMaxSpeed(options.bytes_per_second // 2**20)
-            if options.downtime_s:
-                self._domain().migrateSetMaxDowntime(round(options.downtime_s * 1000))
+        raise self._no_memory("a limit")
+
+    def _no_memory(self, what: str) -> NotSupported:
+        return NotSupported(
+            f"{what} is for machines whose memory moves", machine=self.machine.name, host=self.source.name,
+            hint="wait() waits for its end, cancel() takes it back",
+        )  # fmt: skip
 
     def _need_running(self) -> None:
         if self.is_done:
             raise InvalidState(f"the move of {self.machine.name} has ended", machine=self.machine.name)
+
+    # What an engine makes of it
+
+    @abstractmethod
+    def _plan(self) -> MigrationPlan:
+        """What it will be, and what stands in the way."""
+
+    @abstractmethod
+    def _undo(self) -> Sequence[Sequence[str]]:
+        """What the source does should this process die: settles what is where."""
+
+    @abstractmethod
+    def _move(self) -> None:
+        """Move it and call `_finish`, or raise why it stays; it is noted where it is."""
 
     # How it is done
 
@@ -178,22 +183,18 @@ class Migration:
                     hint=obstacle.hint, machine=self.machine.name, host=self.source.name,
                 )  # fmt: skip
 
+    def _busy(self) -> Busy:
+        return Busy(
+            f"{self.machine.name} is being moved already", machine=self.machine.name, host=self.source.name,
+            hint="wait for that, or cancel it",
+        )  # fmt: skip
+
     def _hold(self) -> None:
         """Let nobody else move it; should this process die, the source's first process settles what is where."""
-        machine, notes = self.machine, self.machine.notes
-        words = [
-            machine.name, str(notes), self.source.name, self.destination.name,
-            str(self.source.kvm.connection_path()), str(self.destination.kvm.connection_path()),
-            "yes" if self._ran else "no", str(notices(machine.host.lab.folder)),
-        ]  # fmt: skip
-        undo = [["sh", "-uc", _kvm.SETTLE, "labkit", *words]]
         try:
-            commit = self._held.enter_context(self.source.reserve_folder(notes / MOVING, undo))
+            commit = self._held.enter_context(self.source.reserve_folder(self.machine.notes / MOVING, self._undo()))
         except FileExistsError as error:
-            raise Busy(
-                f"{machine.name} is being moved already", machine=machine.name, host=self.source.name,
-                hint="wait for that, or cancel it",
-            ) from error  # fmt: skip
+            raise self._busy() from error
         self._commit: Callable[[], object] = commit
 
     def _work(self) -> None:
@@ -223,114 +224,17 @@ class Migration:
         with contextlib.suppress(Cancelled):
             self._task.phase(phase, fraction)
 
-    def _move(self) -> None:
-        machine, source, to, lab = self.machine, self.source, self.destination, self.machine.host.lab
-        deadline = self.began_s + self.options.timeout_s
-        before = machine.disk()
-        disk = machine.folder / f"disk-{to.name}.qcow2" if self.plan.disk_bytes else before
-        landed: Host | None = source
-        view: ClientView | None = None
-        stats: dict[str, int] = {}
-        failure: LabError | None = None
-        try:
-            self._prepare(disk if disk != before else None)
-            if self.options.watch and self._ran:
-                self._client = Client(machine)
-            stats = self._migrate(deadline, disk if disk != before else None)
-        except LabError as error:
-            failure = error
-        finally:
-            if self._client:
-                view = self._client.end()
-            self._say("settling")
-            landed = _kvm.settle(machine, source, to, ran=self._ran)
-            if self._marks:
-                self._marks.close()
-            self._land(landed, before, disk)
-        if landed is not to:
-            raise self._why(failure, landed)
-        self._result = MigrationResult(
-            machine=machine.name, source=source.name, destination=to.name, way=self.plan.way,
-            total_s=time.monotonic() - self.began_s, downtime_ms=float(stats.get("downtime", 0)),
-            transferred_bytes=stats.get("data_processed", 0), rounds=stats.get("memory_iteration", 0),
-            client=view, no_client=self._client.why_not if self._client else "nobody was asked to watch",
-        )  # fmt: skip
-        words = {"bytes": self._result.transferred_bytes, "downtime_ms": self._result.downtime_ms}
+    def _finish(self, view: ClientView | None, *, downtime_ms: float, transferred_bytes: int, rounds: int = 0) -> None:
+        """It has ended well: tell what came of it, also the lab's journal."""
+        machine, source, to = self.machine, self.source, self.destination
         took = time.monotonic() - self.began_s
-        lab.journal("migrated", machine=machine.name, source=source.name, host=to.name, seconds=took, **words)
-
-    def _prepare(self, disk: Path | None) -> None:
-        machine, hosts = self.machine, [self.source, self.destination]
-        if self.options.tls:
-            self._say("making certificates")
-            _tls.ensure(machine.host.lab, hosts)
-        self._say("preparing the destination")
-        _kvm.limit_patience(hosts)
-        for card in machine.spec.interfaces:
-            machine.host.lab.networks[card.network].ensure_on(self.destination)
-        if disk:
-            self.destination.kvm.make_empty_like(machine.disk(), disk, machine.spec.disk_bytes)
-
-    def _domain(self) -> libvirt.virDomain:
-        with _libvirt.spoken(self.source.name, self.machine.name):
-            return self.source.kvm.connection().lookupByName(self.machine.name)
-
-    def _migrate(self, deadline: float, disk: Path | None) -> dict[str, int]:
-        """Have libvirt move it, and follow that; returns what libvirt noted of it at the end."""
-        there, domain = self.destination.kvm.connection(), self._domain()
-        running = bool(domain.isActive())
-        flags = _kvm.flags_of(self.options, running=running, copy=disk is not None)
-        parameters = _kvm.parameters_of(self.options, self.destination, running=running)
-        if disk:
-            parameters |= _kvm.with_disk(domain, str(disk))
-        marks = self._marks = _kvm.Marks(self.machine.name, self.source, self.destination)
-        if self.options.downtime_s and running:
-            with _libvirt.spoken(self.source.name, self.machine.name):
-                domain.migrateSetMaxDowntime(round(self.options.downtime_s * 1000))
-        with ThreadPoolExecutor(1, thread_name_prefix="labkit-migrate3") as pool:
-            moving = pool.submit(domain.migrate3, there, parameters, flags)
-            try:
-                self._follow(moving, domain, marks, deadline)
-            finally:
-                if not moving.done():
-                    self._abort(moving, domain)
-            with _libvirt.spoken(self.source.name, self.machine.name):
-                return _kvm.finished(moving.result())
-
-    def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: _kvm.Marks, deadline: float) -> None:
-        while not moving.done():
-            with contextlib.suppress(libvirt.libvirtError):  # the domain may have left just now
-                if now := _kvm.sample(domain, postcopy=marks.is_postcopy):
-                    self.samples.append(now)
-                    self._say(now.phase, now.fraction)
-            if self._cancelled.is_set():
-                raise Cancelled(
-                    f"the move of {self.machine.name} was cancelled", machine=self.machine.name, hint="move it again"
-                )
-            if time.monotonic() > deadline:
-                raise self._too_late()
-            with contextlib.suppress(TimeoutError):
-                moving.exception(_LOOK_S)
-
-    def _too_late(self) -> DeadlineExceeded:
-        now = self.progress
-        why = ""
-        if now and now.dirty_bytes_per_second > now.bytes_per_second:
-            why = ": it writes to its memory faster than that can be copied"
-        return DeadlineExceeded(
-            f"{self.machine.name} had not moved within {self.options.timeout_s:g} s{why}", machine=self.machine.name,
-            hint="auto_converge=True slows it down meanwhile, postcopy=True lets it go on there first",
+        self._result = MigrationResult(
+            machine=machine.name, source=source.name, destination=to.name, way=self.plan.way, total_s=took,
+            downtime_ms=downtime_ms, transferred_bytes=transferred_bytes, rounds=rounds, client=view,
+            no_client=self._client.why_not if self._client else "nobody was asked to watch",
         )  # fmt: skip
-
-    def _abort(self, moving: Future[Any], domain: libvirt.virDomain) -> None:
-        """Have libvirt stop; again and again, for there are moments in which it cannot."""
-        self._say("taking it back")
-        deadline = time.monotonic() + _ABORT_S
-        while not moving.done() and time.monotonic() < deadline:
-            with contextlib.suppress(libvirt.libvirtError):
-                domain.abortJob()
-            with contextlib.suppress(TimeoutError):
-                moving.exception(0.2)
+        words = {"bytes": transferred_bytes, "downtime_ms": downtime_ms}
+        source.lab.journal("migrated", machine=machine.name, source=source.name, host=to.name, seconds=took, **words)
 
     def _why(self, failure: LabError | None, landed: Host | None) -> LabError:
         machine = self.machine
@@ -346,26 +250,18 @@ class Migration:
         failure.args = (failure.message,)
         return failure
 
-    def _land(self, landed: Host | None, before: Path, disk: Path) -> None:
-        """Note where it is now, for everybody; what is not needed any more goes."""
-        machine = self.machine
-        if landed is None:
-            return
+    def _note(self, landed: Host) -> None:
+        """Have the lab's notes say where it is."""
         with contextlib.suppress(FileNotFoundError):  # destroyed meanwhile
-            write_whole(machine.notes / "host", landed.name)
-        if before != disk:
-            (before if landed is self.destination else disk).unlink(missing_ok=True)
+            write_whole(self.machine.notes / "host", landed.name)
+
+    def _release(self) -> None:
+        """Let others move it again; nothing is to be undone any more."""
         with contextlib.suppress(LabError):
             self._commit()
         with contextlib.suppress(OSError):
-            (machine.notes / MOVING / "host").unlink()
-            (machine.notes / MOVING).rmdir()
-        machine.landed(landed)
-        with contextlib.suppress(LabError):
-            machine.refresh()
-        if landed is self.destination and machine.state is State.RUNNING:
-            with contextlib.suppress(LabError):
-                _cards.restore_links(machine)
+            (self.machine.notes / MOVING / "host").unlink()
+            (self.machine.notes / MOVING).rmdir()
 
     def _ipython_display_(self) -> None:
         from ..widgets import show

@@ -1,0 +1,196 @@
+"""A QEMU machine that is being moved to another host, by libvirt."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import libvirt
+
+from ..errors import Cancelled, DeadlineExceeded, LabError
+from ..machines import _cards, _libvirt
+from ..machines.spec import State
+from . import _kvm, _tls
+from ._client import Client, ClientView
+from .migration import Migration, notices
+from .plan import plan as make_plan
+from .spec import MigrationOptions, MigrationPlan
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+    from ..machines._kvm_machine import KvmMachine
+
+_LOOK_S = 0.05
+_ABORT_S = 60  # from the order to stop until libvirt must have stopped
+
+
+class KvmMigration(Migration):
+    """The move of a QEMU machine."""
+
+    machine: KvmMachine
+
+    def __init__(self, machine: KvmMachine, to: Host, options: MigrationOptions) -> None:
+        self._marks: _kvm.Marks | None = None
+        super().__init__(machine, to, options)
+
+    @property
+    def stopped_s(self) -> float:
+        return self._marks.stopped_s if self._marks else 0.0
+
+    @property
+    def resumed_s(self) -> float:
+        return self._marks.resumed_s if self._marks else 0.0
+
+    def start_postcopy(self) -> None:
+        """Let the machine go on at the destination now; the rest of its memory follows (needs ``postcopy=True``)."""
+        self._need_running()
+        with _libvirt.spoken(self.source.name, self.machine.name):
+            self._domain().migrateStartPostCopy()
+
+    def limit(self, *, bandwidth: int | str | None = None, max_downtime: float | str | None = None) -> None:
+        """Change how much of the network it may use a second, and how long the machine may stand still."""
+        options = MigrationOptions.checked(bandwidth=bandwidth, max_downtime=max_downtime)
+        self._need_running()
+        with _libvirt.spoken(self.source.name, self.machine.name):
+            if options.bytes_per_second:
+                self._domain().migrateSetMaxSpeed(options.bytes_per_second // 2**20)
+            if options.downtime_s:
+                self._domain().migrateSetMaxDowntime(round(options.downtime_s * 1000))
+
+    # How it is done
+
+    def _plan(self) -> MigrationPlan:
+        return make_plan(self.machine, self.destination, self.options)
+
+    def _undo(self) -> list[list[str]]:
+        machine, notes = self.machine, self.machine.notes
+        words = [
+            machine.name, str(notes), self.source.name, self.destination.name,
+            str(self.source.kvm.connection_path()), str(self.destination.kvm.connection_path()),
+            "yes" if self._ran else "no", str(notices(machine.host.lab.folder)),
+        ]  # fmt: skip
+        return [["sh", "-uc", _kvm.SETTLE, "labkit", *words]]
+
+    def _move(self) -> None:
+        machine, source, to = self.machine, self.source, self.destination
+        deadline = self.began_s + self.options.timeout_s
+        before = machine.disk()
+        disk = machine.folder / f"disk-{to.name}.qcow2" if self.plan.disk_bytes else before
+        landed: Host | None = source
+        view: ClientView | None = None
+        stats: dict[str, int] = {}
+        failure: LabError | None = None
+        try:
+            self._prepare(disk if disk != before else None)
+            if self.options.watch and self._ran:
+                self._client = Client(machine)
+            stats = self._migrate(deadline, disk if disk != before else None)
+        except LabError as error:
+            failure = error
+        finally:
+            if self._client:
+                view = self._client.end()
+            self._say("settling")
+            landed = _kvm.settle(machine, source, to, ran=self._ran)
+            if self._marks:
+                self._marks.close()
+            self._land(landed, before, disk)
+        if landed is not to:
+            raise self._why(failure, landed)
+        self._finish(
+            view, downtime_ms=float(stats.get("downtime", 0)), transferred_bytes=stats.get("data_processed", 0),
+            rounds=stats.get("memory_iteration", 0),
+        )  # fmt: skip
+
+    def _prepare(self, disk: Path | None) -> None:
+        machine, hosts = self.machine, [self.source, self.destination]
+        if self.options.tls:
+            self._say("making certificates")
+            _tls.ensure(machine.host.lab, hosts)
+        self._say("preparing the destination")
+        _kvm.limit_patience(hosts)
+        for card in machine.spec.interfaces:
+            machine.host.lab.networks[card.network].ensure_on(self.destination)
+        if disk:
+            backing = self.source.kvm.backing_of(machine.disk())
+            self.destination.kvm.make_overlay(disk, *backing, machine.spec.disk_bytes)
+
+    def _domain(self) -> libvirt.virDomain:
+        with _libvirt.spoken(self.source.name, self.machine.name):
+            return self.source.kvm.connection().lookupByName(self.machine.name)
+
+    def _migrate(self, deadline: float, disk: Path | None) -> dict[str, int]:
+        """Have libvirt move it, and follow that; returns what libvirt noted of it at the end."""
+        there, domain = self.destination.kvm.connection(), self._domain()
+        running = bool(domain.isActive())
+        flags = _kvm.flags_of(self.options, running=running, copy=disk is not None)
+        parameters = _kvm.parameters_of(self.options, self.destination, running=running)
+        if disk:
+            parameters |= _kvm.with_disk(domain, str(disk))
+        marks = self._marks = _kvm.Marks(self.machine.name, self.source, self.destination)
+        if self.options.downtime_s and running:
+            with _libvirt.spoken(self.source.name, self.machine.name):
+                domain.migrateSetMaxDowntime(round(self.options.downtime_s * 1000))
+        with ThreadPoolExecutor(1, thread_name_prefix="labkit-migrate3") as pool:
+            moving = pool.submit(domain.migrate3, there, parameters, flags)
+            try:
+                self._follow(moving, domain, marks, deadline)
+            finally:
+                if not moving.done():
+                    self._abort(moving, domain)
+            with _libvirt.spoken(self.source.name, self.machine.name):
+                return _kvm.finished(moving.result())
+
+    def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: _kvm.Marks, deadline: float) -> None:
+        while not moving.done():
+            with contextlib.suppress(libvirt.libvirtError):  # the domain may have left just now
+                if now := _kvm.sample(domain, postcopy=marks.is_postcopy):
+                    self.samples.append(now)
+                    self._say(now.phase, now.fraction)
+            if self._cancelled.is_set():
+                raise Cancelled(
+                    f"the move of {self.machine.name} was cancelled", machine=self.machine.name, hint="move it again"
+                )
+            if time.monotonic() > deadline:
+                raise self._too_late()
+            with contextlib.suppress(TimeoutError):
+                moving.exception(_LOOK_S)
+
+    def _too_late(self) -> DeadlineExceeded:
+        now = self.progress
+        why = ""
+        if now and now.dirty_bytes_per_second > now.bytes_per_second:
+            why = ": it writes to its memory faster than that can be copied"
+        return DeadlineExceeded(
+            f"{self.machine.name} had not moved within {self.options.timeout_s:g} s{why}", machine=self.machine.name,
+            hint="auto_converge=True slows it down meanwhile, postcopy=True lets it go on there first",
+        )  # fmt: skip
+
+    def _abort(self, moving: Future[Any], domain: libvirt.virDomain) -> None:
+        """Have libvirt stop; again and again, for there are moments in which it cannot."""
+        self._say("taking it back")
+        deadline = time.monotonic() + _ABORT_S
+        while not moving.done() and time.monotonic() < deadline:
+            with contextlib.suppress(libvirt.libvirtError):
+                domain.abortJob()
+            with contextlib.suppress(TimeoutError):
+                moving.exception(0.2)
+
+    def _land(self, landed: Host | None, before: Path, disk: Path) -> None:
+        """Note where it is now, for everybody; what is not needed any more goes."""
+        machine = self.machine
+        if landed is None:
+            return
+        self._note(landed)
+        if before != disk:
+            (before if landed is self.destination else disk).unlink(missing_ok=True)
+        self._release()
+        machine.landed(landed)
+        with contextlib.suppress(LabError):
+            machine.refresh()
+        if landed is self.destination and machine.state is State.RUNNING:
+            with contextlib.suppress(LabError):
+                _cards.restore_links(machine)
