@@ -91,7 +91,7 @@ def course_of(migration: Migration) -> Course:
         gap = None
     return Course(
         machine=migration.machine.name, source=migration.source.name, destination=migration.destination.name,
-        length_s=max(end - began, 0.001), phases=tuple((at - began, name) for at, name in list(migration.phases)),
+        length_s=max(end - began, 0.001), phases=tuple(_phases([(at - began, name) for at, name in list(migration.phases)], resumed)),
         samples=tuple(replace(each, time_s=each.time_s - began) for each in _thin(list(migration.samples))),
         answers=tuple(answers), lost_s=tuple(_lost(answers, view.sent if view else 0, end - began, done=done)),
         stopped_s=stopped, resumed_s=resumed, gap=gap, reporter=_reporter(migration),
@@ -101,6 +101,14 @@ def course_of(migration: Migration) -> Course:
 
 def _reporter(migration: Migration) -> str:
     return "libvirt's downtime" if migration.plan.by_libvirt else "from its stop to its answer"
+
+
+def _phases(told: Sequence[tuple[float, str]], resumed: float | None) -> Iterator[tuple[float, str]]:
+    """As they were told; but once it goes on over there nothing is copied any more."""
+    for (began, name), (end, _) in itertools.pairwise([*told, (float("inf"), "")]):
+        yield began, name
+        if resumed is not None and began < resumed < end and name.startswith("copying"):
+            yield resumed, "finishing"
 
 
 def _heard(migration: Migration) -> list[Answer]:

@@ -41,6 +41,7 @@ _LEAST_BAR = 2.0
 _MAGNIFY_FROM = 3.0  # a moment that is so many times shorter than the whole is magnified
 _LEAST_SPAN_S = 0.02
 _CLIENT = "net3"
+_HALO = {"stroke": "paper", "stroke_width": "3", "stroke_opacity": "0.8", "paint_order": "stroke"}  # over lines
 
 
 def summary(course: Course) -> str:
@@ -158,7 +159,7 @@ class _Timeline:
         x = self.time.first + 4 + width(title, LETTERS) + 14
         for words, colour in entries:
             shown = fit(words, self.time.last - x, LETTERS)
-            text(self.root, shown, x, top - 5, colour)
+            text(self.root, shown, x, top - 5, colour, **_HALO)
             x += width(words, LETTERS) + 14
 
     def _grid(self, ticks: Sequence[float], axis: Axis, say: Callable[[float], str]) -> None:

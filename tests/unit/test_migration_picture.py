@@ -114,12 +114,14 @@ def test_phases_lie_behind_as_bands() -> None:
     """Each phase is a band from its beginning to that of the next, and tells its length."""
     tree = ElementTree.fromstring(_timeline.svg(course_of(made_up())))
     bands = [each for each in tree.iter(f"{SVG}rect") if each.get("class") == "lk-band"]
-    assert len(bands) == 3
+    assert len(bands) == 4
     for one, other in itertools.pairwise(bands):
         assert float(one.get("x", "")) + float(one.get("width", "")) == pytest.approx(
             float(other.get("x", "")), abs=0.2
         )
-    assert "copying memory: 2.8 s, from 0.600 s on" in titles(_timeline.svg(course_of(made_up())))
+    said = titles(_timeline.svg(course_of(made_up())))
+    assert "copying memory: 2.75 s, from 0.600 s on" in said
+    assert "finishing: 50 ms, from 3.350 s on" in said
 
 
 def test_lost_requests_are_where_they_were_sent() -> None:
