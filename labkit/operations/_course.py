@@ -86,12 +86,13 @@ def course_of(migration: Migration) -> Course:
         (number, sent - began, came - began) for number, sent, came in (view.answers if view else _heard(migration))
     ]
     stopped, resumed = _since(migration.stopped_s, began), _since(migration.resumed_s, began)
+    told = [(at - began, name) for at, name in list(migration.phases)]
     gap = _gap(answers)
     if gap and not done and gap.length_s < _LEAST_GAP_S:
         gap = None
     return Course(
         machine=migration.machine.name, source=migration.source.name, destination=migration.destination.name,
-        length_s=max(end - began, 0.001), phases=tuple(_phases([(at - began, name) for at, name in list(migration.phases)], resumed)),
+        length_s=max(end - began, 0.001), phases=tuple(_phases(told, resumed)),
         samples=tuple(replace(each, time_s=each.time_s - began) for each in _thin(list(migration.samples))),
         answers=tuple(answers), lost_s=tuple(_lost(answers, view.sent if view else 0, end - began, done=done)),
         stopped_s=stopped, resumed_s=resumed, gap=gap, reporter=_reporter(migration),
