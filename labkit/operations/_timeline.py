@@ -78,7 +78,7 @@ class _Timeline:
         self._panel("a second", 66, self._speeds)
         if course.answers or course.lost_s:
             self._panel("round trip of a client", 62, self._answers)
-        self._panel("stood still", 0, self._spans)
+        self._panel("pauses", 0, self._spans)
         self._time_axis()
         self._bands(ground, top, self.y - LETTERS - 8)
         self._marks(ground, top, self.y - LETTERS - 8)
@@ -236,7 +236,7 @@ class _Timeline:
     def _spans(self, top: float, _bottom: float) -> None:
         rows = self._rows()
         if not rows:
-            text(self.root, "not known yet", self.time.first + 4 + width("stood still", LETTERS) + 14, top - 5, "dim")
+            text(self.root, "not known yet", self.time.first + 4 + width("pauses", LETTERS) + 14, top - 5, "dim")
         for words, colour, span in rows:
             self._span(f"{words}: {format_duration(span.length_s)}", colour, span, self.time)
 
@@ -248,13 +248,13 @@ class _Timeline:
         rect(group, colour, left, self.y + 3, right - left, _BAR - 6, rx="1.5").set("class", "lk-span")
         wide = width(words, LETTERS)
         if left - 6 - wide >= axis.first:
-            text(group, words, left - 6, self.y + 12.5, colour, text_anchor="end")
+            text(group, words, left - 6, self.y + 12.5, colour, text_anchor="end", **_HALO)
         elif right + 6 + wide <= axis.last:
-            text(group, words, right + 6, self.y + 12.5, colour)
+            text(group, words, right + 6, self.y + 12.5, colour, **_HALO)
         else:
             self.y += _BAR - 4
             shown = fit(words, axis.last - axis.first, LETTERS)
-            text(group, shown, min(left, axis.last - width(shown, LETTERS)), self.y + 12.5, colour)
+            text(group, shown, min(left, axis.last - width(shown, LETTERS)), self.y + 12.5, colour, **_HALO)
         self.y += _BAR
 
     # The time axes

@@ -86,7 +86,7 @@ class MigrationView(LabWidget):
 
     def asked_width(self, across: float) -> None:
         """The room that it has in the page, in pixels."""
-        fitting = int(across) // _STEP * _STEP
+        fitting = round(min(max(across, _timeline.NARROWEST), _timeline.WIDEST)) // _STEP * _STEP
         if fitting != self._across:
             self._across = fitting
             self.refresh()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nbformat
 import pytest
-from _jupyter import Opener, attach, wait_until
+from _jupyter import Opener, attach, open_in, wait_until
 from playwright.sync_api import Locator, Page, expect
 
 from labkit import Lab
@@ -74,7 +77,9 @@ def test_a_move_can_be_taken_back_while_it_is_seen(page: Page, open_notebook: Op
     expect(page.get_by_role("group", name="machine web, running")).to_contain_text("on alpha")
 
 
-def test_at_its_end_the_picture_is_whole_and_stays(page: Page, open_notebook: Opener, web: KvmMachine) -> None:
+def test_at_its_end_the_picture_is_whole_and_stays(
+    page: Page, open_notebook: Opener, web: KvmMachine, address: str, folder: Path
+) -> None:
     """Both downtimes are on the time line and side by side below, legible in each width and theme; so has the twin."""
     lab = web.host.lab
     open_notebook(attach(lab.name, 'move = lab["alpha"].kvm["web"].migrate(lab["beta"])\nmove'))
@@ -85,6 +90,7 @@ def test_at_its_end_the_picture_is_whole_and_stays(page: Page, open_notebook: Op
     assert "libvirt's downtime: " in words
     assert "the client's longest gap: " in words
     assert shown.locator(".lk-mark").count() == 2
+    spans_count = shown.locator(".lk-span").count()
     twin = page.locator("[data-lk-twin]")
     expect(twin).to_be_hidden()
     expect(twin).to_contain_text("as a client saw it")
@@ -97,6 +103,22 @@ def test_at_its_end_the_picture_is_whole_and_stays(page: Page, open_notebook: Op
             page.set_viewport_size({"width": width, "height": 1000})
             wait_until(lambda: fits(shown))
             assert page.evaluate(WRONG) == []
+    open_in(page, address, saved_without_widgets(page, folder))
+    expect(twin).to_be_visible()
+    expect(twin.locator("svg .lk-span")).to_have_count(spans_count)
+    expect(twin).to_contain_text("as libvirt reports it")
+
+
+def saved_without_widgets(page: Page, folder: Path) -> Path:
+    """Save the notebook; a copy of it without what widgets save of themselves, as a code host shows it."""
+    [path] = folder.glob("*.ipynb")
+    page.keyboard.press("Control+s")
+    wait_until(lambda: "as libvirt reports it" in path.read_text())
+    notebook = nbformat.read(path, 4)
+    notebook.metadata.pop("widgets", None)
+    copy = path.with_name("again.ipynb")
+    nbformat.write(notebook, copy)
+    return copy
 
 
 def fits(shown: Locator) -> bool:

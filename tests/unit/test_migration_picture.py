@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 from xml.etree import ElementTree
 
+import _wait
 import pytest
 
 from labkit._html_migration import migration_bundle
@@ -17,6 +20,7 @@ from labkit.operations._client import ClientView, view
 from labkit.operations._course import course_of
 from labkit.operations.migration import Migration
 from labkit.operations.spec import MigrationPlan, MigrationResult, MigrationSample, Obstacle
+from labkit.widgets.migration import MigrationView
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVIL = '</title><script>alert(1)</script>" onload="x" <b>&amp;]]> --\x1b\x00'
@@ -257,3 +261,63 @@ def test_a_plan_says_what_stops_it_and_what_to_do() -> None:
     html = stopped._repr_mimebundle_()["text/html"]
     for said in ("cannot be moved so", "stops it", "no room", "tidy up", "next to nothing"):
         assert said in html
+
+
+# The widget
+
+
+def told(shown: MigrationView, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the widget told the front end something."""
+    times: list[float] = []
+    monkeypatch.setattr(shown, "_send", lambda *_, **__: times.append(time.monotonic()))
+    return times
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("labkit-migration-")]
+
+
+def test_the_widget_tells_once_a_second_and_ends_with_the_migration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much happens, one message a second; the last has the whole picture, then its thread is gone."""
+    migration: Any = made_up(is_done=False, result=None, resumed_s=0.0, began_s=time.monotonic())
+    result = made_up().result
+    shown = MigrationView(migration)
+    times = told(shown, monkeypatch)
+
+    def happens() -> bool:
+        migration.samples.append(replace(samples()[-1], time_s=time.monotonic()))
+        migration.phase = f"phase {len(migration.samples)}"
+        return len(times) >= 3
+
+    _wait.until(happens, 30)
+    assert all(late - early > 0.9 for early, late in itertools.pairwise(times))
+    assert "phase" in shown.now["doing"]
+    migration.result, migration.ended_s = result, time.monotonic()
+    migration.is_done = True
+    _wait.until(lambda: not threads(), 30)
+    assert "as libvirt reports it" in shown.outcome
+    assert shown.now["end"][2] == "moved"
+    shown.close()
+
+
+def test_a_closed_widget_leaves_no_thread() -> None:
+    """Its thread ends with it, though the migration goes on; nobody cancels that."""
+    migration: Any = made_up(is_done=False, result=None, cancel=lambda: pytest.fail("it was cancelled"))
+    shown = MigrationView(migration)
+    assert threads() == ["labkit-migration-web"]
+    shown.close()
+    _wait.until(lambda: not threads(), 30)
+
+
+def test_the_button_cancels_and_the_width_is_followed() -> None:
+    """What the front end asks for: to take it back, and a picture for its room, within reason."""
+    asked: list[str] = []
+    migration: Any = made_up(is_done=False, result=None, cancel=lambda: asked.append("cancel"))
+    shown = MigrationView(migration)
+    shown._on_message(shown, {"ask": "cancel"}, [])
+    assert asked == ["cancel"]
+    for across, drawn in ((500, 500), (1, 340), (1e9, 1400), (float("inf"), 1400)):
+        shown._on_message(shown, {"ask": "width", "across": across}, [])
+        assert ElementTree.fromstring(shown.picture).get("viewBox", "").split()[2] == str(drawn)
+    shown.close()
+    assert "<script" not in shown.picture
