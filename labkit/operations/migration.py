@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._changes import What
 from .._paths import write_whole
@@ -41,6 +41,10 @@ class Migration(ABC):
     stopped_s, resumed_s
         When the machine stood still at the source and went on at the destination, as libvirt's events
         told: seconds on the monotonic clock; 0 until then.
+    began_s, ended_s
+        When it was asked for, and when it had ended, on the same clock; 0 until then.
+    phases
+        When each phase began, and its name.
     """
 
     def __init__(self, machine: Machine, to: Host, options: MigrationOptions) -> None:
@@ -48,7 +52,8 @@ class Migration(ABC):
         self.source, self.destination = machine.host, to
         self.options = options
         self.samples: list[MigrationSample] = []
-        self.began_s = time.monotonic()
+        self.began_s, self.ended_s = time.monotonic(), 0.0
+        self.phases: list[tuple[float, str]] = [(self.began_s, "preparing")]
         if (machine.notes / MOVING).exists():
             raise self._busy()
         self.plan = self._plan()
@@ -207,11 +212,14 @@ class Migration(ABC):
         finally:
             with contextlib.suppress(LabError):
                 self._held.close()
+            self.ended_s = time.monotonic()
             self._ended.set()
             machine.tell()
             machine.host.lab.changes.tell(What.MACHINES, machine.host)
 
     def _say(self, phase: str, fraction: float | None = None) -> None:
+        if phase != self._phase:
+            self.phases.append((time.monotonic(), phase))
         self._phase = phase
         with contextlib.suppress(Cancelled):
             self._task.phase(phase, fraction)
@@ -254,6 +262,17 @@ class Migration(ABC):
         with contextlib.suppress(OSError):
             (self.machine.notes / MOVING / "host").unlink()
             (self.machine.notes / MOVING).rmdir()
+
+    def _ipython_display_(self) -> None:
+        from ..widgets import show
+        from ..widgets.migration import MigrationView
+
+        show(self, lambda: MigrationView(self))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from .._html_migration import migration_bundle
+
+        return migration_bundle(self)
 
     def __repr__(self) -> str:
         how = str(self._error) if self._error else "done" if self._result else self._phase

@@ -11,6 +11,7 @@ from ..errors import InvalidValue
 if TYPE_CHECKING:
     from ._client import ClientView
 
+_BY_LIBVIRT = ("live", "paused")  # so begins the way of what libvirt moves while it runs
 STORAGE = ("auto", "shared", "copy")
 MOST_CHANNELS = 16
 
@@ -115,6 +116,11 @@ class MigrationPlan:
         """Whether nothing stops it."""
         return not any(obstacle.stops for obstacle in self.obstacles)
 
+    @property
+    def by_libvirt(self) -> bool:
+        """Whether libvirt moves it while it runs, and so says how long it stood still."""
+        return self.way.startswith(_BY_LIBVIRT)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from .._html_migration import plan_bundle
 
@@ -189,6 +195,11 @@ class MigrationResult:
     rounds: int = 0
     client: ClientView | None = None
     no_client: str = ""
+
+    @property
+    def by_libvirt(self) -> bool:
+        """Whether `downtime_ms` is libvirt's figure."""
+        return self.way.startswith(_BY_LIBVIRT)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from .._html_migration import result_bundle

@@ -108,7 +108,7 @@ class LabWidget(anywidget.AnyWidget):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **traits: Any) -> None:
-        self.follower: Callable[[], None] = lambda: None  # the static twin, if it has one
+        self.follower: Callable[..., None] = lambda **_how: None  # the static twin, if it has one
         self._leave: Callable[[], None] = lambda: None
         super().__init__(module=module(self.file), **traits)
         self.own = str(self.model_id)

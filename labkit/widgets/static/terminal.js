@@ -435,6 +435,8 @@ ${d.join(`
 .lk-t-faint { opacity: 0.25; }
 .lk-t-wide { fill: none; stroke: transparent; stroke-width: 9; }
 .lk-topo-card { color: var(--lk-dim); margin: 8px 0 -8px; }
+.lk-move { width: 100%; max-width: 1000px; }
+.lk-move svg { display: block; max-width: 100%; }
 .lk-sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (forced-colors: active) { .lk-bar > div { background: Highlight; } }
 `;function rc(e,t){let i=e.getRootNode(),s=i instanceof ShadowRoot?i:document.head;if(!s.querySelector("style[data-labkit]")){let r=document.createElement("style");r.dataset.labkit="",r.textContent=`${t.palette}
