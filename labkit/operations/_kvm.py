@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 from xml.etree import ElementTree
 
 import libvirt
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _JOB_ENDS_S = 30
 # How long the hosts' kernels go on sending what is not acknowledged, until a connection counts as cut.
 _PATIENCE = {"net.ipv4.tcp_syn_retries": 2, "net.ipv4.tcp_retries2": 5}
+_impatient: WeakSet[Host] = WeakSet()  # hosts for which this process has done it
 
 
 def limit_patience(hosts: list[Host]) -> None:
@@ -31,7 +33,9 @@ def limit_patience(hosts: list[Host]) -> None:
     script = 'for pair; do echo "${pair#*=}" >"/proc/sys/$(echo "${pair%%=*}" | tr . /)"; done'
     words = [f"{name}={value}" for name, value in _PATIENCE.items()]
     for host in hosts:
-        host.run(["sh", "-euc", script, "sh", *words], check=True)
+        if host not in _impatient:
+            host.run(["sh", "-euc", script, "sh", *words], check=True)
+            _impatient.add(host)
 
 
 def flags_of(options: MigrationOptions, *, running: bool, copy: bool) -> int:

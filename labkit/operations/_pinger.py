@@ -20,7 +20,8 @@ import time
 
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 _TELL_S = 0.05
-_GRACE_S = 0.5
+_GRACE_S = 0.5  # so long an answer may take
+_LOOK_S = 0.005
 
 
 def checksum(data: bytes) -> int:
@@ -61,7 +62,7 @@ def main(address: str, interval_s: float, longest_s: float) -> None:
     ending = False
     while True:
         now = time.monotonic()
-        if now >= end_at:
+        if now >= end_at or (ending and all(asked < now - _GRACE_S for asked in sent.values())):
             break
         if not ending and now >= next_at:
             sent[number] = now
@@ -74,7 +75,7 @@ def main(address: str, interval_s: float, longest_s: float) -> None:
             if answers:
                 print(json.dumps(answers), flush=True)
                 answers = []
-        until = min(tell_at, end_at, tell_at if ending else next_at)
+        until = min(tell_at, end_at, now + _LOOK_S if ending else next_at)
         heard = [wire.fileno()] if ending else [wire.fileno(), 0]
         ready, _, _ = select.select(heard, [], [], max(0.0, until - time.monotonic()))
         if wire.fileno() in ready:
