@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
     from ..machines.lxc import LxcEngine
+    from ..operations.evacuation import Evacuation
     from ..widgets.host import HostCard
     from ._channel import Running
 
@@ -173,6 +174,27 @@ class Host(ABC):
             ("processors", str(count)), ("memory", memory), ("engines in use", used),
             ("acceleration", self.kvm.acceleration().reason),
         ]  # fmt: skip
+
+    def evacuate(self, to: Host | None = None, *, at_once: int = 2, **how: Any) -> Evacuation:
+        """Move every machine off, each in the best way that nothing stands in, and wait until that is done.
+
+        Parameters
+        ----------
+        to
+            Where to; by default to the other hosts, to each about as much memory.
+        at_once
+            How many move at the same time, 1 to 16.
+        how
+            What `Machine.move` takes.
+
+        Raises
+        ------
+        InvalidValue, NotEnough
+            What keeps a machine where it is, is not raised but told by what is returned.
+        """
+        from ..operations.evacuation import evacuate
+
+        return evacuate(self, to, at_once, how)
 
     def card(self) -> HostCard:
         """Its card: what it has, what it uses, and its machines (widget)."""

@@ -1,6 +1,8 @@
 """What is done on a host itself, next to its dockerd; run as a file, with the standard library only.
 
 ``remove SOCKET NAME``: remove a container, also one that is only just being made.
+``leave SOCKET CONTAINER MORE``: remove a container that is another host's, with the volumes and images named in MORE.
+``start SOCKET CONTAINER``: start a container, also one that is just stopping.
 ``disconnect SOCKET CONTAINER NETWORK``: take a container from a network.
 ``samples [ID…]``: the counters of running containers, of all of them or of those, as JSON.
 ``kill PID``: end a process and all of its group.
@@ -16,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,34 @@ def remove(path: str, name: str) -> None:
         missing = missing + 1 if connection.getresponse().status == 404 else 0
         connection.close()
         time.sleep(0.05)
+
+
+def leave(path: str, name: str, more: str) -> None:
+    """Remove a container and, as far as nobody else has them, its volumes and the images of its snapshots."""
+    remove(path, name)
+    words = json.loads(more)
+    for volume in words["volumes"]:
+        _ask(path, "DELETE", f"/volumes/{volume}")
+    for pattern in words["images"]:
+        filters = urllib.parse.quote(json.dumps({"reference": [pattern]}))
+        for image in json.loads(_ask(path, "GET", f"/images/json?filters={filters}")):
+            for tag in image["RepoTags"] or ():
+                _ask(path, "DELETE", f"/images/{tag}")
+
+
+def start(path: str, name: str) -> None:
+    """Start a container, once it has stopped."""
+    _ask(path, "POST", f"/containers/{name}/stop?t=20")
+    _ask(path, "POST", f"/containers/{name}/start")
+
+
+def _ask(path: str, method: str, what: str) -> bytes:
+    connection = _Connection(path)
+    try:
+        connection.request(method, what)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 def disconnect(path: str, container: str, network: str) -> None:
@@ -134,6 +165,12 @@ def main() -> None:
     if what == "remove":
         with contextlib.suppress(OSError):  # without a daemon there are no containers either
             remove(*words)
+    elif what == "leave":
+        with contextlib.suppress(OSError):
+            leave(*words)
+    elif what == "start":
+        with contextlib.suppress(OSError):
+            start(*words)
     elif what == "disconnect":
         with contextlib.suppress(OSError):
             disconnect(*words)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docker import errors
 
@@ -26,10 +26,15 @@ from .base import Machine, verb
 from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
+    from ..hosts.base import Host
     from ..lab import Lab
+    from ..operations.migration import Migration
+    from ..operations.spec import MigrationPlan
     from .docker import DockerEngine
 
 SNAPSHOTS = "labkit-snapshots"
+CLONES = "labkit-clones"
+CAME_AT_REST = "came-at-rest"  # a file among a machine's notes, until it is started
 _ENDED = (State.STOPPED, State.FAILED)
 _WATCH_S = 0.15  # how long a command of the user's is watched before it is taken to run
 _NO_CGROUPS = (
@@ -62,12 +67,7 @@ class DockerMachine(Machine):
         self._state = State.STARTING
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
-        reasons = {
-            "migrate": (
-                "Docker has no migration of running containers",
-                "host.docker.images.push and pull bring its image to another host",
-            )
-        }
+        reasons: dict[str, tuple[str, str]] = {}
         if not has_limits(self.host.lab):
             reasons |= dict.fromkeys(("limits", "pause", "resize", "resume"), _NO_CGROUPS)
         return reasons
@@ -133,6 +133,7 @@ class DockerMachine(Machine):
     def start_watched(self, deadline: float) -> None:
         """Start it, and raise what it said if it fails at once."""
         self._do("start", State.STOPPED, State.RUNNING, lambda api: api.start(self.container))
+        (self.notes / CAME_AT_REST).unlink(missing_ok=True)
         until = min(deadline, time.monotonic() + (_WATCH_S if self.recipe.command else 0))
         while self.refresh() is State.RUNNING and time.monotonic() < until:
             check_cancelled()
@@ -153,8 +154,31 @@ class DockerMachine(Machine):
             said = bytes(self.api().logs(self.container, tail=lines)).decode(errors="replace")
         return clean(said).strip() or "(nothing)"
 
+    # Moving
+
+    def migration_plan(self, to: Host, **how: Any) -> MigrationPlan:
+        from ..operations._cold import plan
+        from ._docker_move import DockerCarrier
+
+        return plan(DockerCarrier(self, to), **how)
+
+    def migrate(self, to: Host, **how: Any) -> Migration:
+        from ..operations._cold import ColdMigration
+        from ._docker_move import DockerCarrier
+
+        return ColdMigration(DockerCarrier(self, to), **how)
+
+    def stand_on(self, host: Host) -> None:
+        self.host, self._docker = host, host.docker
+
+    # Its end
+
     @verb
     def stop(self, *, timeout_s: float = 30) -> None:
+        self.halt(timeout_s)
+
+    def halt(self, timeout_s: float) -> None:
+        """Ask its first process to end, and wait for that."""
         with spoken(self.host, self.name):
             config = self.api().inspect_container(self.container)["Config"]
         signal = config.get("StopSignal") or "SIGTERM"

@@ -134,7 +134,7 @@ class KvmMachine(Machine):
         """It is on `host` now, which may be the one it was to leave."""
         left = self.host
         for kvm in {left.kvm, self._kvm, host.kvm}:
-            kvm.drop(self)
+            kvm.part_with(self)
         self.host, self._kvm, self._serial = host, host.kvm, None
         host.kvm.expect(self)
         self.is_moving = False

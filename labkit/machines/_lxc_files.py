@@ -31,7 +31,7 @@ _UNPACK_S = 600
 
 # What the host does, each in one command. Paths of users are never in it: overlayfs would take a
 # comma or colon in them for its own.
-_MOUNT = """
+MOUNT = """
 cd "/var/lib/lxc/$1"
 read -r _ outside _ </proc/self/uid_map
 [ "$outside" = 0 ] && more= || more=,userxattr
@@ -55,14 +55,14 @@ done
 wait $!
 [ "$2" = 0 ] || [ -n "$3" ] || chown -R -h "$2:$2" upper
 [ "$2" = 0 ] || chown "$2:$2" own/state own/ssh_host_ed25519_key
-{_MOUNT}"""
+{MOUNT}"""
 _CHANGE = f"""
 cd "/var/lib/lxc/$1"
 umount rootfs || umount -l rootfs
 rm -rf upper work
 mkdir work
 cp -a --reflink=auto -- "$2" upper
-{_MOUNT}"""
+{MOUNT}"""
 # Looks for processes until there are none: a container may be about to start when its maker dies.
 END = f"""
 name=$1 tries=0

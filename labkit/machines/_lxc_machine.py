@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._progress import check_cancelled
 from .._run import Completed, check_argv
@@ -28,6 +28,9 @@ from .base import Machine, verb
 from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
+    from ..hosts.base import Host
+    from ..operations.migration import Migration
+    from ..operations.spec import MigrationPlan
     from .lxc import LxcEngine
 
 _COMMAND_S = 30.0
@@ -65,12 +68,7 @@ class LxcMachine(Machine):
         self._counted_s = 0.0
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
-        reasons = {
-            "migrate": (
-                "a running container can only be moved by CRIU, which fits few kernels (see `criu check`)",
-                "clone() makes a copy on the same host",
-            ),
-        }  # fmt: skip
+        reasons: dict[str, tuple[str, str]] = {}
         if not self.host.lab.has_cgroups:
             freezer, limit = ((_NO_CGROUPS.format(what), _cgroups.advice()) for what in ("a freezer is", "limits are"))
             reasons |= {"pause": freezer, "resume": freezer, "limits": limit, "resize": limit}
@@ -190,8 +188,31 @@ class LxcMachine(Machine):
             machine=self.name, host=self.host.name,
         )  # fmt: skip
 
+    # Moving
+
+    def migration_plan(self, to: Host, **how: Any) -> MigrationPlan:
+        from ..operations._cold import plan
+        from ._lxc_move import LxcCarrier
+
+        return plan(LxcCarrier(self, to), **how)
+
+    def migrate(self, to: Host, **how: Any) -> Migration:
+        from ..operations._cold import ColdMigration
+        from ._lxc_move import LxcCarrier
+
+        return ColdMigration(LxcCarrier(self, to), **how)
+
+    def stand_on(self, host: Host) -> None:
+        self.host, self._lxc = host, host.lxc
+
+    # Its end
+
     @verb
     def stop(self, *, timeout_s: float = 30) -> None:
+        self.halt(timeout_s)
+
+    def halt(self, timeout_s: float) -> None:
+        """Shut it down, and wait for that."""
         deadline = time.monotonic() + timeout_s
         state = self.refresh()
         if state in _ENDED:

@@ -433,13 +433,35 @@ class Machine(ABC):
         self._need("migrate")
         raise AssertionError("an engine that can migrate overrides this")
 
+    def move(self, to: Host, **how: Any) -> Migration:
+        """Begin to move it to another host in the best way that nothing stands in: live, else cold.
+
+        Takes what `migrate` takes but for `live`; the way that was taken is the ``plan.way`` of what it returns.
+
+        Raises
+        ------
+        InvalidValue, InvalidState, NotSupported, Busy
+        """
+        if self.migration_plan(to, live=True, **how).possible:
+            return self.migrate(to, **how)
+        return self.migrate(to, live=False, **how)
+
     def leaving(self, to: Host) -> None:
-        """It begins to move: until it has landed, what the engines tell of it is not believed."""
-        raise AssertionError("an engine that can migrate overrides this")
+        """It begins to move: what is told of it at the other host concerns this object, too."""
+        getattr(to, self.engine).expect(self)
+        self.tell()
+
+    def stand_on(self, host: Host) -> None:
+        """What is done with it is done on `host` from now on."""
+        self.host = host
 
     def landed(self, host: Host) -> None:
         """It is on `host` now, which may be the one it was to leave."""
-        raise AssertionError("an engine that can migrate overrides this")
+        for other in self.host.lab:
+            if other is not host and self.engine in other.__dict__:
+                getattr(other, self.engine).part_with(self)
+        self.stand_on(host)
+        getattr(host, self.engine).expect(self)
 
     def __repr__(self) -> str:
         return f"<{self.engine} machine {self.name} on {self.host.name}: {self.state}>"

@@ -26,7 +26,7 @@ from . import _docker_api
 from ._docker_api import LABEL, TROUBLE, Api, spoken, state_in_list, state_of
 from ._docker_cards import kept_cards
 from ._docker_images import DockerImages
-from ._docker_machine import SNAPSHOTS, DockerMachine, container_name, has_limits
+from ._docker_machine import CAME_AT_REST, CLONES, SNAPSHOTS, DockerMachine, container_name, has_limits
 from ._docker_networks import DockerNetworks, DockerVolumes, name_in_docker
 from ._docker_recipe import (
     Recipe,
@@ -47,8 +47,7 @@ from .spec import MachineSpec, NetworkInterface, Sample
 if TYPE_CHECKING:
     from ..hosts.base import Host
 
-_INSIDE = Path(__file__).with_name("_docker_inside.py")
-_CLONES = "labkit-clones"
+_ASIDE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("_docker_inside.py"))]
 _SHELLS = ("sh", "ash", "dash", "bash", "zsh", "busybox")
 
 
@@ -225,13 +224,13 @@ class DockerEngine(Engine[DockerMachine]):
                     spoken(self.host, name),
                 ):
                     task.phase("making the container")
-                    self._make_container(recipe, container_name(name))
+                    self.make_container(recipe, container_name(name))
                     task.phase("starting it")
                     machine.start_watched(deadline)
                 self.host.lab.journal("machine", machine=name, host=self.host.name, engine="docker")
             return machine
 
-    def _make_container(self, recipe: Recipe, container: str) -> None:
+    def make_container(self, recipe: Recipe, container: str) -> None:
         """Have Docker make the container, connected to all that it is to be on."""
         api = self.api()
         ends = self.networks.endpoints(recipe)
@@ -268,12 +267,12 @@ class DockerEngine(Engine[DockerMachine]):
         """Make a machine with the files of another."""
         recipe = machine.recipe
         cards = self._check_names(name, [card.network for card in recipe.spec.interfaces])
-        reference = machine.commit(_CLONES, name)
+        reference = machine.commit(CLONES, name)
         spec = replace(recipe.spec, name=name, interfaces=())
         try:
             return self.make(replace(recipe, spec=spec, reference=reference, ports={}), cards, time.monotonic() + 180)
         except BaseException:
-            self._remove_images(f"{_CLONES}:{name}")
+            self._remove_images(f"{CLONES}:{name}")
             raise
 
     def replace(self, machine: DockerMachine, recipe: Recipe) -> None:
@@ -285,28 +284,27 @@ class DockerEngine(Engine[DockerMachine]):
                 with contextlib.suppress(errors.NotFound):  # a call that was cut off may have left it
                     api.remove_container(left, force=True)
             # Addresses are taken when it starts, so both can be there.
-            self._make_container(recipe, fresh)
+            self.make_container(recipe, fresh)
             api.rename(machine.container, old)
             api.rename(fresh, machine.container)
             api.remove_container(old, force=True)
 
     def _undo(self, name: str) -> list[list[str]]:
         """What the host does should this process die while it makes a machine."""
-        remove = [*self._argv("remove"), str(self.host.sockets / "docker.sock"), container_name(name)]
-        return [remove, ["rm", "-rf", "--", str(machine_folder(self.host, name))]]
+        return [self.argv("remove", container_name(name)), ["rm", "-rf", "--", str(machine_folder(self.host, name))]]
 
     def disconnecting(self, container: str, network: str) -> list[str]:
         """What the host does to take a container from a network of the lab: argv."""
         name = name_in_docker(self.host.lab.networks[network])
-        return [*self._argv("disconnect"), str(self.host.sockets / "docker.sock"), container, name]
+        return self.argv("disconnect", container, name)
 
-    @staticmethod
-    def _argv(what: str) -> list[str]:
-        return [sys.executable, "-I", "-S", str(_INSIDE), what]
+    def argv(self, what: str, *words: str) -> list[str]:
+        """What the host does beside its dockerd, which it asks by itself; see `_docker_inside`."""
+        return [*_ASIDE, what, str(self.host.sockets / "docker.sock"), *words]
 
     def inside(self, what: str, *words: str) -> str:
         """Have something done on the host itself; see `_docker_inside`."""
-        return self.host.run([*self._argv(what), *words], check=True).stdout
+        return self.host.run([*_ASIDE, what, *words], check=True).stdout
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
         try:
@@ -330,7 +328,7 @@ class DockerEngine(Engine[DockerMachine]):
                 except errors.APIError as error:
                     if error.status_code not in (404, 409):  # those: somebody else is removing it, too
                         raise
-            self._remove_images(f"{SNAPSHOTS}:{name}.*", f"{_CLONES}:{name}")
+            self._remove_images(f"{SNAPSHOTS}:{name}.*", f"{CLONES}:{name}")
 
     def _remove_images(self, *references: str) -> None:
         api = self.api()
@@ -370,8 +368,14 @@ class DockerEngine(Engine[DockerMachine]):
     def _listed(self, filters: dict[str, str]) -> list[DockerMachine]:
         with spoken(self.host):
             told = self.api().containers(all=True, filters=filters)
-        # What has never run is only being made.
-        return [self._known(entry) for entry in told if entry["State"] != "created"]
+        return [self._known(entry) for entry in told if self._counts(entry)]
+
+    def _counts(self, entry: dict[str, Any]) -> bool:
+        """Whether it is a machine of this host, and not one that is being made here."""
+        name = entry["Labels"][LABEL]
+        # What has never run is only being made, unless it has come at rest.
+        made = entry["State"] != "created" or (machine_folder(self.host, name) / CAME_AT_REST).exists()
+        return made and self._has(name)
 
     def _known(self, entry: dict[str, Any]) -> DockerMachine:
         """One object a machine, so that events reach the one that is held."""

@@ -166,6 +166,24 @@ class Engine(ABC, Generic[M]):
         for machine in list(self._machines.values()):
             machine.told(State.UNKNOWN)
 
+    # Machines that move between hosts
+
+    def expect(self, machine: M) -> None:
+        """The machine of another host comes here, or has come: what is told of it concerns that object."""
+        self._machines[machine.name] = machine
+
+    def part_with(self, machine: M) -> None:
+        """The machine is not here any more, or did not come."""
+        if self._machines.get(machine.name) is machine:
+            del self._machines[machine.name]
+
+    def _has(self, name: str) -> bool:
+        """Whether the machine counts as this host's: while one moves, two hosts have its files."""
+        try:
+            return (machine_folder(self.host, name) / "host").read_text() == self.host.name
+        except FileNotFoundError:  # it is only just ending, or nobody moves it
+            return True
+
     # What every `create` does
 
     def _check_names(self, name: str, networks: NetworksWanted) -> list[NetworkInterface]:

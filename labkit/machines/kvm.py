@@ -297,14 +297,6 @@ class KvmEngine(Engine[KvmMachine]):
         if (machine := self._machines.get(name)) is None or not machine.is_moving:
             super()._told_gone(name)
 
-    def expect(self, machine: KvmMachine) -> None:
-        """The machine of another host comes here, or has come: what is told of it concerns that object."""
-        self._machines[machine.name] = machine
-
-    def drop(self, machine: KvmMachine) -> None:
-        """The machine is not here any more, or did not come."""
-        self._machines.pop(machine.name, None)
-
     def machines(self) -> list[KvmMachine]:
         found = []
         with spoken(self.host.name):

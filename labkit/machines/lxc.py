@@ -244,12 +244,10 @@ class LxcEngine(Engine[LxcMachine]):
     def __getitem__(self, name: str) -> LxcMachine:
         check_name(name, "name of a machine")
         self._prepared()
-        try:
-            spec = LxcSpec.from_json((_lxc_files.place(self.host, name) / "spec.json").read_text())
-        except FileNotFoundError:
+        if (spec := self._spec(name)) is None:
             raise NotFound(
                 f"there is no container {name}", host=self.host.name, hint="lab.machines() lists those there are"
-            ) from None
+            )
         machine = self._known(spec)
         if machine.state is State.STARTING:
             machine.refresh()
@@ -275,9 +273,10 @@ class LxcEngine(Engine[LxcMachine]):
         return sorted(found, key=lambda machine: machine.name)
 
     def _spec(self, name: str) -> LxcSpec | None:
-        """What the container is, unless it is half made or just vanishing."""
+        """What the container is, unless it is half made, just vanishing, or another host's by now."""
         with contextlib.suppress(FileNotFoundError):
-            return LxcSpec.from_json((_lxc_files.place(self.host, name) / "spec.json").read_text())
+            spec = LxcSpec.from_json((_lxc_files.place(self.host, name) / "spec.json").read_text())
+            return spec if self._has(name) else None
         return None
 
     def form_fields(self) -> list[Field]:

@@ -163,16 +163,23 @@ def settle(machine: KvmMachine, source: Host, destination: Host, *, ran: bool) -
         if there is not None and (_is_whole(there) or here is None):
             if here is not None:
                 _remove(here)
-            return destination if _domain(destination, machine.name) else None
+            there = _domain(destination, machine.name)
+            if there is not None and ran:
+                _go_on(there)
+            return destination if there is not None else None
         if there is not None:
             _remove(there)
         if here is None:
             return None
         _until_no_job(here)
-        state, _ = here.state()
-        if ran and state == libvirt.VIR_DOMAIN_PAUSED:
-            here.resume()
+        if ran:
+            _go_on(here)
     return source
+
+
+def _go_on(domain: libvirt.virDomain) -> None:
+    if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+        domain.resume()
 
 
 def _domain(host: Host, name: str) -> libvirt.virDomain | None:
@@ -221,6 +228,7 @@ done
 if dst dominfo | grep -q 'Persistent: *yes'; then
     src destroy
     src undefine
+    [ "$ran" = no ] || [ "$(dst domstate)" != paused ] || dst resume
     host=$there
 else
     dst destroy

@@ -17,7 +17,7 @@ from . import _kvm, _tls
 from ._client import Client, ClientView
 from .migration import Migration, notices
 from .plan import plan as make_plan
-from .spec import MigrationOptions, MigrationPlan
+from .spec import MigrationOptions, MigrationPlan, MigrationSample
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -91,18 +91,22 @@ class KvmMigration(Migration):
         except LabError as error:
             failure = error
         finally:
-            if self._client:
-                view = self._client.end()
             self._say("settling")
             landed = _kvm.settle(machine, source, to, ran=self._ran)
+            if self._client:
+                view = self._client.end()
             if self._marks:
                 self._marks.close()
             self._land(landed, before, disk)
         if landed is not to:
             raise self._why(failure, landed)
+        last = self.progress or MigrationSample(0.0, "")
+        downtime_ms = float(stats.get("downtime", 0))
+        if self.resumed_s and ((self._marks and self._marks.is_postcopy) or not self.options.live):
+            downtime_ms = (self.resumed_s - self.stopped_s) * 1000  # libvirt counts none of this
         self._finish(
-            view, downtime_ms=float(stats.get("downtime", 0)), transferred_bytes=stats.get("data_processed", 0),
-            rounds=stats.get("memory_iteration", 0),
+            view, downtime_ms=downtime_ms, transferred_bytes=stats.get("data_processed", last.done_bytes),
+            rounds=stats.get("memory_iteration", last.round),
         )  # fmt: skip
 
     def _prepare(self, disk: Path | None) -> None:
@@ -131,9 +135,11 @@ class KvmMigration(Migration):
         if disk:
             parameters |= _kvm.with_disk(domain, str(disk))
         marks = self._marks = _kvm.Marks(self.machine.name, self.source, self.destination)
-        if self.options.downtime_s and running:
-            with _libvirt.spoken(self.source.name, self.machine.name):
+        with _libvirt.spoken(self.source.name, self.machine.name):
+            if self.options.downtime_s and running:
                 domain.migrateSetMaxDowntime(round(self.options.downtime_s * 1000))
+            if not self.options.live and self._ran:  # `settle` lets it go on
+                domain.suspend()
         with ThreadPoolExecutor(1, thread_name_prefix="labkit-migrate3") as pool:
             moving = pool.submit(domain.migrate3, there, parameters, flags)
             try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..lab import Lab
     from ..machines._kvm_machine import KvmMachine
+    from ..machines.base import Machine
 
 _USUAL_BYTES_PER_SECOND = 100 * 2**20
 _USUAL_EXTRA_S = 0.5
@@ -36,10 +37,7 @@ except ConnectionRefusedError:
 
 def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationPlan:
     """See `Machine.migration_plan`; `InvalidValue` for a host that it cannot be meant."""
-    if to.lab is not machine.host.lab and to.lab.name != machine.host.lab.name:
-        raise InvalidValue(f"{to.name} is a host of another lab", hint="give a host of the machine's lab")
-    if to.name == machine.host.name:
-        raise InvalidValue(f"{machine.name} is on {to.name} already", hint="give another host", machine=machine.name)
+    check_host(machine, to)
     runs = machine.refresh() in (State.RUNNING, State.PAUSED, State.MOVING)
     obstacles = list(_on_the_way(machine, to))
     if not obstacles:
@@ -47,14 +45,22 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
     disk_bytes = _allocated(machine.disk()) if options.storage == "copy" else 0
     memory_bytes = machine.stats().memory_bytes if runs else 0
     memory_bytes = min(memory_bytes, machine.spec.memory_bytes) or (machine.spec.memory_bytes if runs else 0)
-    speed, basis = _speed(machine.host.lab)
+    pace, basis = speed(machine.host.lab)
     if options.bytes_per_second:
-        speed, basis = min(speed, options.bytes_per_second), "the bandwidth that is allowed"
-    expected = _USUAL_EXTRA_S + (memory_bytes + disk_bytes) / speed
+        pace, basis = min(pace, options.bytes_per_second), "the bandwidth that is allowed"
+    expected = _USUAL_EXTRA_S + (memory_bytes + disk_bytes) / pace
     return MigrationPlan(
         machine.name, machine.host.name, to.name, _way(options, runs=runs), memory_bytes, disk_bytes,
         round(expected, 1), basis, tuple(obstacles),
     )  # fmt: skip
+
+
+def check_host(machine: Machine, to: Host) -> None:
+    """Raise `InvalidValue` for a host that it cannot be moved to."""
+    if to.lab is not machine.host.lab and to.lab.name != machine.host.lab.name:
+        raise InvalidValue(f"{to.name} is a host of another lab", hint="give a host of the machine's lab")
+    if to.name == machine.host.name:
+        raise InvalidValue(f"{machine.name} is on {to.name} already", hint="give another host", machine=machine.name)
 
 
 def _way(options: MigrationOptions, *, runs: bool) -> str:
@@ -155,7 +161,7 @@ def _allocated(disk: Path) -> int:
         return 0
 
 
-def _speed(lab: Lab) -> tuple[float, str]:
+def speed(lab: Lab) -> tuple[float, str]:
     """How many bytes a second went over between hosts of this lab, and how that is known."""
     speeds = []
     try:

@@ -61,7 +61,7 @@ def _do(machine: Machine, verb: str, words: dict[str, Any]) -> Any:
                 str(words.get("network", "")), up=words.get("cable") != "out", bandwidth=_rate(words.get("bandwidth"))
             )
         case "migrate":
-            return machine.migrate(machine.host.lab[str(words.get("to", ""))])
+            return machine.move(machine.host.lab[str(words.get("to", ""))])
         case _:
             return getattr(machine, verb)()
 

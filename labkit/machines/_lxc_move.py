@@ -1,0 +1,98 @@
+"""What carries a container of liblxc to another host: its folder, by tar."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import LabError
+from ..hosts._launch import remove_tree
+from ..operations._carrier import Carrier
+from ..operations._flow import PUT, TAKE
+from ..operations.spec import Obstacle
+from . import _lxc_files
+from ._lxc_config import LXC_PATH
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
+    from ..operations._flow import Flow
+    from ._lxc_machine import LxcMachine
+
+_WHOLE_S = 600
+_PUT = """
+mkdir -m 755 "/var/lib/lxc/$1"
+cd "/var/lib/lxc/$1"
+shift
+exec "$@"
+"""
+# NAME SNAPSHOTS…, oldest first: how old they are is told by their last change.
+_SETTLE_IN = f"""
+cd "/var/lib/lxc/$1"
+mkdir -m 755 work rootfs
+name=$1
+shift
+for snapshot; do
+    chmod "$(stat -c %a "snapshots/$snapshot")" "snapshots/$snapshot"
+    sleep 0.02
+done
+set -- "$name"
+{_lxc_files.MOUNT}"""
+_START = """
+lxc-stop "--name=$1" --timeout=20 2>/dev/null
+rm -f "/var/lib/lxc/$1/own/state/ready" "/var/lib/lxc/$1/own/state/up" "/var/lib/lxc/$1/own/state/exit"
+exec lxc-start "--name=$1"
+"""
+
+
+class LxcCarrier(Carrier):
+    """Carries a container's layer, snapshots, identity and configuration; its image the hosts share."""
+
+    machine: LxcMachine
+
+    def __init__(self, machine: LxcMachine, to: Host) -> None:
+        self.machine, self.source, self.to = machine, machine.host, to
+
+    def obstacles(self) -> Iterator[Obstacle]:
+        if self.machine.spec.ephemeral:
+            yield Obstacle(
+                f"{self.machine.name} is ephemeral: it vanishes when it stops", "clone() it and move the clone"
+            )
+
+    def measure(self) -> int:
+        told = self.source.run(["du", "-sbx", f"{LXC_PATH}/{self.machine.name}"], timeout_s=_WHOLE_S)
+        words = told.stdout.split()
+        return int(words[0]) if words else 0
+
+    def prepare(self, flow: Flow) -> None:
+        self.clear(self.to)  # left there by a move during which two things died
+        self.to.lxc.cgroup_version()
+
+    def copy(self, flow: Flow) -> None:
+        name, spec = self.machine.name, self.machine.spec
+        names = self.machine.snapshots()
+        left_out = ["--anchored", "--exclude=./rootfs", "--exclude=./work", f"--directory={LXC_PATH}/{name}", "."]
+        flow.copy(self.source, [*TAKE, *left_out], self.to, _lxc_files.script(_PUT, name, *PUT))
+        self.to.run(_lxc_files.script(_SETTLE_IN, name, *names), timeout_s=_WHOLE_S, check=True)
+        _lxc_files.write(self.to, spec, self.to.lxc.cgroup_version())
+
+    def begin(self, deadline: float) -> None:
+        self.machine.begin(deadline)
+
+    def lie_down(self) -> None:
+        """Its description is there, which is all that it takes."""
+
+    def first_process(self) -> str:
+        told = self.machine.host.run(["lxc-info", f"--name={self.machine.name}", "--pid", "--no-humanize"])
+        return told.stdout.strip()
+
+    def ending(self, host: Host) -> list[str]:
+        return _lxc_files.ending(self.machine.name)
+
+    def clear(self, host: Host) -> None:
+        with contextlib.suppress(LabError):  # the host may have ended
+            host.run(self.ending(host))
+        remove_tree(_lxc_files.place(host, self.machine.name))
+
+    def starting(self) -> list[str]:
+        return ["sh", "-uc", _START, "labkit", self.machine.name]
