@@ -190,6 +190,8 @@ class _Timeline:
         self._grid(ticks, axis, format_size)
         measured = [each for each in samples if each.dirty_bytes_per_second]
         entries = [("— copied", "busy")] + [("┄ written by the machine", "net2")] * bool(measured)
+        if samples and samples[-1].throttled:
+            entries.append((f"slowed down by {samples[-1].throttled:.0%}".replace("%", " %"), "paused"))
         self._legend(top, "a second", entries)
         copied = [(self.time.at(each.time_s), axis.at(each.bytes_per_second)) for each in samples]
         written = [(self.time.at(each.time_s), axis.at(each.dirty_bytes_per_second)) for each in measured]
