@@ -9,6 +9,7 @@ from ._values import format_count, format_duration, format_size
 from .errors import Cancelled
 
 if TYPE_CHECKING:
+    from .operations.evacuation import Evacuation
     from .operations.migration import Migration
     from .operations.spec import MigrationPlan, MigrationResult
 
@@ -129,3 +130,25 @@ def _how(migration: Migration) -> str:
     if migration.error:
         return migration.error.message
     return doing(migration) or end_of(migration)[2]
+
+
+def evacuation_bundle(evacuation: Evacuation) -> dict[str, Any]:
+    """The mime bundle of an evacuation: what moved, and what stayed and why."""
+    end = ("✔", "running", "empty") if evacuation.complete else ("✖", "failed", "not empty")
+    moved = [
+        (
+            move.machine,
+            move.destination,
+            move.way,
+            format_duration(move.total_s),
+            format_duration(move.downtime_ms / 1000),
+        )
+        for move in evacuation.moved
+    ]
+    stayed = [(name, error.message, error.hint) for name, error in evacuation.stayed.items()]
+    count = format_count(len(moved), "machine")
+    html = render("evacuation", evacuation=evacuation, end=end, count=count, rows=moved, stayed=stayed)
+    lines = [f"{evacuation.host} is {end[2]}: {count} moved"]
+    lines += [f"{name} to {to}, {way}: {took}, stood still {still}" for name, to, way, took, still in moved]
+    lines += [f"{name} stayed: {what}\n  → {hint}" for name, what, hint in stayed]
+    return {"text/plain": "\n".join(lines), "text/html": html}

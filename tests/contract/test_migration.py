@@ -1,0 +1,265 @@
+"""Live migration of virtual machines between the hosts of a lab."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from _wait import until
+
+from labkit import Lab
+from labkit.errors import InvalidState, InvalidValue, NotEnough
+from labkit.hosts._libvirtd import tls_folder
+from labkit.hosts.base import Host
+from labkit.machines._kvm_machine import KvmMachine
+from labkit.machines.spec import State
+from labkit.operations.migration import Migration
+from labkit.testing import settle, take_stock
+
+pytestmark = [pytest.mark.core, pytest.mark.xdist_group("migration"), pytest.mark.timeout(300)]
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not use userfaultfd")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    name = f"m-{secrets.token_hex(4)}"
+    before = take_stock(name)
+    with Lab(name, hosts=["alpha", "beta"]) as shared:
+        shared.networks.create("lan", host="alpha")
+        yield shared
+    assert not settle(name, before)
+
+
+@pytest.fixture(scope="module")
+def web(lab: Lab) -> KvmMachine:
+    """A machine that the tests send to and fro."""
+    machine = lab["alpha"].kvm.create("web", networks=["lan"])
+    machine.run(["sh", "-c", "echo kept >/root/kept; sync"], check=True)
+    return machine
+
+
+def away(machine: KvmMachine) -> Host:
+    """The host that it is not on."""
+    lab = machine.host.lab
+    return lab["beta"] if machine.host is lab["alpha"] else lab["alpha"]
+
+
+def copying(move: Migration) -> None:
+    until(lambda: move.progress is not None and move.progress.done_bytes > 2**20, "memory is copied", 30)
+
+
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"storage": "copy"},
+    {"parallel": 2},
+    {"compress": True},
+    {"auto_converge": True, "max_downtime": "100 ms"},
+    {"tls": False},
+    {"live": False},
+]
+
+
+@pytest.mark.parametrize("how", WAYS, ids=lambda how: next(iter(how), "live"))
+def test_it_goes_on_there(web: KvmMachine, how: dict[str, Any]) -> None:
+    """The same object is on the other host: same uptime, memory, disk, address; the source has it no more."""
+    lab, source, to = web.host.lab, web.host, away(web)
+    web.run(["sh", "-c", "echo in memory >/run/note"], check=True)
+    result = web.migrate(to, **how).wait(100)
+    assert (result.machine, result.source, result.destination) == ("web", source.name, to.name)
+    assert web.host is to
+    assert (web.state, web.refresh()) == (State.RUNNING, State.RUNNING)
+    assert [domain.name() for domain in source.kvm.connection().listAllDomains() if domain.name() == "web"] == []
+    assert lab.machines() == [web]
+    assert to.kvm["web"] is web
+    assert web.run(["cat", "/run/note", "/root/kept"]).stdout == "in memory\nkept\n"
+    assert web.run(["ping", "-c", "1", "-W", "5", "198.19.1.1"]).ok
+    assert [path.name for path in web.folder.glob("*.qcow2")] == [web.disk().name]
+    assert 0 < result.downtime_ms < result.total_s * 1000
+    assert result.transferred_bytes > 2**20
+    client = result.client
+    assert client
+    assert client.host == "alpha"
+    assert 0 <= client.lost < client.sent
+    assert client.longest_gap_ms < result.total_s * 1000
+    if how.get("live", True):
+        assert client.longest_gap_ms < 0.9 * result.total_s * 1000
+
+
+def test_nothing_is_sent_in_plain_text(web: KvmMachine) -> None:
+    """What is in the machine's memory is seen on the wire with tls=False, and not without."""
+    mark = secrets.token_hex(20)
+    web.run(["sh", "-c", f"for n in $(seq 200); do echo {mark}; done >/run/mark"], check=True)
+    seen = {}
+    for tls in (True, False):
+        to, wire = away(web), f"/run/wire-{tls}"
+        script = f"timeout 60 tcpdump -Z root -q -i eth0 -w {wire} tcp & echo $! >{wire}.pid; sleep 0.5"
+        to.run(["sh", "-c", script], check=True)
+        web.migrate(to, tls=tls).wait(100)
+        to.run(["sh", "-c", f'kill "$(cat {wire}.pid)"; sleep 0.5'], check=True)
+        seen[tls] = to.run(["grep", "-c", mark, wire]).stdout.strip() != "0"
+    assert seen == {True: False, False: True}
+
+
+def test_a_tcp_connection_lasts(web: KvmMachine) -> None:
+    """A connection from a host to an idle machine is still the same after it has moved; nothing of it is lost."""
+    web.run(["sh", "-c", "nc -l -p 7000 -e cat >/dev/null 2>&1 &"], check=True)
+    address = web.addresses[0]
+    program = (
+        "import socket, sys\n"
+        "s = socket.create_connection((sys.argv[1], 7000), 10); s.settimeout(20)\n"
+        "for n in range(400):\n"
+        "    s.sendall(b'%06d' % n); got = b''\n"
+        "    while len(got) < 6: got += s.recv(6 - len(got)) or sys.exit('closed')\n"
+        "    assert got == b'%06d' % n\n"
+        "    import time; time.sleep(0.02)\n"
+        "print('all')\n"
+    )
+    alpha = web.host.lab["alpha"]
+    with ThreadPoolExecutor(1) as pool:
+        talk = pool.submit(alpha.run, [*alpha.python, "-c", program, address], timeout_s=100)
+        until(lambda: web.run(["sh", "-c", "netstat -tn | grep -q :7000.*ESTAB"]).ok, "they talk", 20)
+        web.migrate(away(web)).wait(100)
+        done = talk.result()
+    assert done.stdout == "all\n", done.stderr
+
+
+def test_a_command_goes_on(web: KvmMachine) -> None:
+    """A command that runs in the machine while it moves comes to its end, and so does one begun meanwhile."""
+    with ThreadPoolExecutor(2) as pool:
+        long = pool.submit(web.run, ["sh", "-c", "sleep 4; echo long"])
+        until(lambda: web.run(["pidof", "sleep"]).ok, "it runs", 20)
+        move = web.migrate(away(web), bandwidth="30 MiB")
+        copying(move)
+        assert web.state is State.MOVING
+        assert web.run(["echo", "short"]).stdout == "short\n"
+        move.wait(100)
+        assert long.result().stdout == "long\n"
+
+
+@needs_root
+def test_post_copy(web: KvmMachine) -> None:
+    """It runs at the destination before its memory is there."""
+    to = away(web)
+    move = web.migrate(to, postcopy=True, bandwidth="8 MiB")
+    copying(move)
+    move.start_postcopy()
+    result = move.wait(100)
+    assert web.host is to
+    assert any(sample.phase == "running there, memory follows" for sample in move.samples)
+    assert 0 < result.downtime_ms < result.total_s * 1000
+    assert web.run(["cat", "/root/kept"]).stdout == "kept\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may")
+def test_post_copy_needs_a_permission(web: KvmMachine) -> None:
+    """Where post-copy is not allowed, the plan and the error say so, and what to do."""
+    plan = web.migration_plan(away(web), postcopy=True)
+    assert not plan.possible
+    with pytest.raises(InvalidState, match="userfaultfd") as caught:
+        web.migrate(away(web), postcopy=True)
+    assert "vm.unprivileged_userfaultfd" in caught.value.hint
+
+
+def test_a_limit_is_changed_meanwhile(web: KvmMachine) -> None:
+    """The bandwidth is raised while it moves, and then it is quick."""
+    move = web.migrate(away(web), bandwidth="1 MiB")
+    copying(move)
+    slow = move.samples[-1].bytes_per_second
+    move.limit(bandwidth="200 MiB", max_downtime="200 ms")
+    move.wait(60)
+    assert max(sample.bytes_per_second for sample in move.samples) > 2 * slow
+    with pytest.raises(InvalidState, match="has ended"):
+        move.limit(bandwidth="1 MiB")
+
+
+def test_a_stopped_machine_moves_at_rest(lab: Lab) -> None:
+    """Only its description moves; it starts there, at its address, with its limits on its link."""
+    box = lab["alpha"].kvm.create("rest", networks=["lan"])
+    box.link("lan", bandwidth="10 Mbit/s")
+    box.stop()
+    plan = box.migration_plan(lab["beta"])
+    assert (plan.possible, plan.memory_bytes) == (True, 0)
+    box.migrate(lab["beta"]).wait(60)
+    assert (box.host, box.refresh()) == (lab["beta"], State.STOPPED)
+    box.start()
+    assert box.run(["hostname"]).stdout == "rest\n"
+    assert "tbf" in lab["beta"].run(["tc", "qdisc", "show", "dev", box.host_link("lan")]).stdout
+    box.migrate(lab["alpha"]).wait(60)
+    assert "tbf" in lab["alpha"].run(["tc", "qdisc", "show", "dev", box.host_link("lan")]).stdout
+    box.destroy()
+
+
+def test_a_plan_says_what_is_in_the_way(web: KvmMachine, lab: Lab) -> None:
+    """Each obstacle comes with what to do; nothing moves, and what should be known does not stop it."""
+    to = away(web)
+    plan = web.migration_plan(to, tls=False)
+    assert plan.possible
+    assert any("reads the machine's memory" in obstacle.what for obstacle in plan.obstacles)
+    assert plan.memory_bytes > 2**20
+    assert 0 < plan.expected_s < 60
+    web.snapshot("before")
+    try:
+        plan = web.migration_plan(to)
+        assert not plan.possible
+        assert all(obstacle.hint for obstacle in plan.obstacles)
+        with pytest.raises(InvalidState, match="snapshots"):
+            web.migrate(to)
+        assert web.refresh() is State.RUNNING
+    finally:
+        web.domain().snapshotLookupByName("before").delete()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"storage": "carried"}, {"parallel": 99}, {"parallel": True}, {"bandwidth": "10 KiB"}, {"timeout_s": -1},
+        {"postcopy": True, "parallel": 2}, {"compress": True, "parallel": 2}, {"max_downtime": "soon"},
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused(web: KvmMachine, how: dict[str, Any]) -> None:
+    """What makes no sense is refused at once, and the machine stays."""
+    before = web.host
+    with pytest.raises(InvalidValue) as caught:
+        web.migrate(away(web), **how)
+    assert caught.value.hint
+    with pytest.raises(InvalidValue, match="is on"):
+        web.migrate(before)
+    assert web.host is before
+
+
+def test_keys_are_the_users_alone(web: KvmMachine, lab: Lab) -> None:
+    """Keys lie in folders that nobody else may enter, each host has its own, and the lab's authority its own."""
+    folders = [lab.folder / "tls", *(tls_folder(host.folder) for host in lab)]
+    assert all(folder.stat().st_mode & 0o77 == 0 for folder in folders)
+    keys = [(tls_folder(host.folder) / "server-key.pem").read_text() for host in lab]
+    assert len(set(keys)) == len(keys)
+
+
+def test_evacuation(lab: Lab, web: KvmMachine) -> None:
+    """Everything moves off, several at once; what cannot is told with its reason."""
+    host = web.host
+    extra = [host.kvm.create(f"more-{number}") for number in range(2)]
+    extra[1].snapshot("keeps-it-here")
+    done = host.evacuate(at_once=3)
+    assert sorted(move.machine for move in done.moved) == ["more-0", "web"]
+    assert list(done.stayed) == ["more-1"]
+    assert "snapshots" in done.stayed["more-1"].message
+    assert not done.complete
+    assert [machine.name for machine in host.machines()] == ["more-1"]
+    assert "more-1 stayed" in done._repr_mimebundle_()["text/html"]
+    for machine in extra:
+        machine.destroy()
+    assert host.evacuate().complete
+    with pytest.raises(InvalidValue):
+        host.evacuate(at_once=0)
+
+
+def test_evacuation_needs_another_host(lab_name: str) -> None:
+    """A lab of one host says so."""
+    with Lab(lab_name) as lonely, pytest.raises(NotEnough, match="no other host"):
+        lonely["alpha"].evacuate()
