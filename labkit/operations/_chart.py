@@ -93,9 +93,10 @@ def path(parent: Element, stroke: str, points: Sequence[Point], **looks: str) ->
     if not points:
         return
     words = [f"{number(x)} {number(y)}" for x, y in points]
+    thick = "1.5" if len(points) > 1 else "4"
     draw(
         parent, "path", stroke=stroke, d=f"M{'L'.join(words)}{'h0.1' if len(words) == 1 else ''}",
-        **{"stroke_width": "1.5", "stroke_linejoin": "round", "stroke_linecap": "round", **looks},
+        **{"stroke_width": thick, "stroke_linejoin": "round", "stroke_linecap": "round", **looks},
     )  # fmt: skip
 
 

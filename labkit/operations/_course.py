@@ -60,6 +60,8 @@ class Course:
         Whose figure that is.
     gap
         The longest time between two answers.
+    done
+        Whether it has ended.
     """
 
     machine: str
@@ -75,6 +77,7 @@ class Course:
     downtime: Span | None = None
     reporter: str = "libvirt's downtime"
     gap: Span | None = None
+    done: bool = True
 
 
 def course_of(migration: Migration) -> Course:
@@ -95,7 +98,7 @@ def course_of(migration: Migration) -> Course:
         length_s=max(end - began, 0.001), phases=tuple(_phases(told, resumed)),
         samples=tuple(replace(each, time_s=each.time_s - began) for each in _thin(list(migration.samples))),
         answers=tuple(answers), lost_s=tuple(_lost(answers, view.sent if view else 0, end - began, done=done)),
-        stopped_s=stopped, resumed_s=resumed, gap=gap, reporter=_reporter(migration),
+        stopped_s=stopped, resumed_s=resumed, gap=gap, done=done, reporter=_reporter(migration),
         downtime=_downtime(migration.result.downtime_ms if migration.result else 0, stopped, resumed, gap),
     )  # fmt: skip
 

@@ -74,11 +74,13 @@ class _Timeline:
         self._phase_names()
         top = self.y
         self._marks_names()
-        self._panel("left to copy", 74, self._remaining)
-        self._panel("a second", 66, self._speeds)
+        if course.samples or not course.done:  # at rest nothing is copied
+            self._panel("left to copy", 74, self._remaining)
+            self._panel("a second", 66, self._speeds)
         if course.answers or course.lost_s:
             self._panel("round trip of a client", 62, self._answers)
-        self._panel("pauses", 0, self._spans)
+        if self._rows() or not course.done:
+            self._panel("pauses", 0, self._spans)
         self._time_axis()
         self._bands(ground, top, self.y - LETTERS - 8)
         self._marks(ground, top, self.y - LETTERS - 8)
@@ -186,10 +188,13 @@ class _Timeline:
         ticks = byte_ticks(most)
         axis = Axis(0, ticks[-1], bottom, top)
         self._grid(ticks, axis, format_size)
-        entries = [("— copied", "busy"), ("┄ written by the machine", "net2")]
+        measured = [each for each in samples if each.dirty_bytes_per_second]
+        entries = [("— copied", "busy")] + [("┄ written by the machine", "net2")] * bool(measured)
+        if samples and samples[-1].throttled:
+            entries.append((f"slowed down by {samples[-1].throttled:.0%}".replace("%", " %"), "paused"))
         self._legend(top, "a second", entries)
         copied = [(self.time.at(each.time_s), axis.at(each.bytes_per_second)) for each in samples]
-        written = [(self.time.at(each.time_s), axis.at(each.dirty_bytes_per_second)) for each in samples]
+        written = [(self.time.at(each.time_s), axis.at(each.dirty_bytes_per_second)) for each in measured]
         path(self.root, "busy", copied)
         path(self.root, "net2", written, stroke_dasharray="5 3")
 

@@ -27,7 +27,7 @@ _FITS = {
     "limits": (State.RUNNING,),
     "attach": (State.RUNNING, State.STOPPED, State.FAILED),
     "detach": (State.RUNNING, State.STOPPED, State.FAILED),
-    "migrate": (State.RUNNING,),
+    "migrate": (State.RUNNING, State.STOPPED),
 }
 
 

@@ -8,6 +8,7 @@ import traitlets
 
 from .._run import Completed
 from ..errors import LabError
+from ..operations.migration import Migration
 from . import _views
 from ._acts import act
 from ._module import LabWidget
@@ -38,6 +39,7 @@ class Card(LabWidget):
         self._watch = watch(machine.host.lab)
         self._error: LabError | None = None
         self._terminal: Terminal | None = None
+        self._migration: Migration | None = None  # the last one that was begun here
         super().__init__(fixed=_views.abilities(machine), now=self._now())
         self._leave = self._watch.join(self, self.refresh)
 
@@ -48,6 +50,8 @@ class Card(LabWidget):
         now = _views.now(self.machine, self._usage, self._watch.closed)
         if self._error and not now["error"]:
             now["error"] = [self._error.message, self._error.hint]
+        moving = self._migration
+        now["can_cancel"] = moving is not None and not moving.is_done and not moving.resumed_s
         return now
 
     @property
@@ -82,6 +86,11 @@ class Card(LabWidget):
             names = [host.name for host in self.machine.host.lab if host is not self.machine.host]
         self.asking = {"verb": verb, "names": names}
 
+    def asked_cancel(self) -> None:
+        """The move that was begun here is to be taken back."""
+        if self._migration:
+            self._migration.cancel()
+
     def asked_dismiss(self) -> None:
         """The error or the result was read."""
         self._error = None
@@ -102,6 +111,9 @@ class Card(LabWidget):
         self.refresh()
 
     def _ran(self, value: Any) -> None:
+        if isinstance(value, Migration):
+            self._migration = value
+            self.refresh()
         if isinstance(value, Completed):
             self.result = {
                 "command": " ".join(value.argv), "exit_code": value.exit_code,

@@ -128,14 +128,26 @@ def fits(shown: Locator) -> bool:
     return 0 <= room - drawn < 40
 
 
-def test_a_card_moves_its_machine(page: Page, open_notebook: Opener, web: KvmMachine) -> None:
-    """The button asks for the host, offering those where the machine is not; the card follows it there."""
-    open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"]'))
-    card = page.get_by_role("group", name="machine web,")
-    card.get_by_role("button", name="migrate", exact=True).click()
+def ask_to_move(card: Locator) -> None:
+    card.get_by_role("button", name="migrate", exact=True).first.click()
     choice = card.get_by_role("combobox", name="to host")
     expect(choice.get_by_role("option")).to_have_text(["beta"])
     card.locator("form").get_by_role("button", name="migrate").click()
+
+
+def test_a_card_moves_its_machine(page: Page, open_notebook: Opener, web: KvmMachine) -> None:
+    """The button asks for the host, offering those where the machine is not; Cancel takes it back; the card follows."""
+    web.domain().migrateSetMaxSpeed(1)
+    open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"]'))
+    card = page.get_by_role("group", name="machine web,")
+    ask_to_move(card)
+    expect(card.get_by_role("status")).to_contain_text("copying memory", timeout=30_000)
+    card.get_by_role("status").get_by_role("button", name="Cancel").click()
+    expect(card.get_by_role("alert")).to_contain_text("it is on alpha as before", timeout=60_000)
+    expect(page.get_by_role("group", name="machine web, running")).to_be_visible()
+
+    web.domain().migrateSetMaxSpeed(1000)
+    ask_to_move(card)
     expect(card).to_contain_text("on beta", timeout=60_000)
     expect(page.get_by_role("group", name="machine web, running")).to_be_visible(timeout=60_000)
     expect(card.get_by_role("status")).to_have_count(0)

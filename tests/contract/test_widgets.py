@@ -173,6 +173,25 @@ def test_a_headless_run_has_the_twins(tmp_path: Path) -> None:
     assert own.read_text().count('data-lk-twin="') == 3
 
 
+def test_a_headless_run_has_the_picture_of_a_move(tmp_path: Path) -> None:
+    """Shown when it began, a migration's picture is that of its end: with both downtimes, and no script."""
+    cells = [
+        'from labkit import Lab\nlab = Lab.open("moves", hosts=["alpha", "beta"])\nlab.networks.create("lan")',
+        'web = lab["alpha"].kvm.create("web", networks=["lan"])\nmove = web.migrate(lab["beta"])\nmove',
+        "move.wait()\nlab.close()",
+    ]
+    path = tmp_path / "moves.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
+    summary = run_notebooks([path], output=tmp_path / "out")
+    assert summary.results[0].ok, summary.results[0].reason
+    [run] = (tmp_path / "out").glob("**/moves.ipynb")
+    [shown] = [each for each in nbformat.read(run, 4).cells[1].outputs if "image/svg+xml" in each.get("data", {})]
+    assert "libvirt's downtime: " in shown.data["image/svg+xml"]
+    assert "the client's longest gap: " in shown.data["image/svg+xml"]
+    assert "as libvirt reports it" in shown.data["text/html"]
+    assert "<script" not in shown.data["text/html"]
+
+
 def test_an_error_keeps_its_traceback_in_a_headless_run(tmp_path: Path) -> None:
     """Where nobody can click, the traceback is shown as always, and the summary quotes it."""
     path = tmp_path / "failing.ipynb"

@@ -136,6 +136,12 @@ def test_lost_requests_are_where_they_were_sent() -> None:
     assert "✖ 8 lost" in words_of(_timeline.svg(course))
 
 
+def test_what_slows_it_down_is_said() -> None:
+    """While auto-converge takes processor time from the machine the picture says how much."""
+    slowed = [replace(each, throttled=0.35) for each in samples()]
+    assert "slowed down by 35 %" in words_of(_timeline.svg(course_of(made_up(samples=slowed))))
+
+
 def test_while_it_goes_on_what_may_yet_come_is_not_lost() -> None:
     """A request without an answer is not called lost for a second, nor is a usual pause a gap."""
     late = [(0, BEGAN + 1.0, BEGAN + 1.001), (1, BEGAN + 1.005, BEGAN + 1.006), (9, BEGAN + 1.045, BEGAN + 1.0355)]

@@ -108,7 +108,9 @@ export function card({ model, el, looks }) {
       ${now.ended ? nothing : html`<div class="lk-verbs" role="toolbar" aria-label="verbs of ${fixed.name}">
         ${fixed.verbs.filter((verb) => verb !== "stats").map((verb) => button(verb, now, lost))}
         ${absent.length ? html`<span class="lk-absent" tabindex="0" role="note" title=${why} aria-label="not possible here: ${why}">not here: ${absent.map(([verb]) => verb).join(", ")}</span>` : nothing}</div>`}
-      ${now.doing ? html`<div class="lk-doing" role="status">${bar(now.fraction)} ${now.doing}${now.fraction === null ? "" : ` ${Math.round(100 * now.fraction)} %`}</div>` : nothing}
+      ${now.doing ? html`<div class="lk-doing" role="status">${bar(now.fraction)} ${now.doing}${now.fraction === null ? "" : ` ${Math.round(100 * now.fraction)} %`}
+        ${now.can_cancel ? html`<button aria-disabled=${String(lost)} title="take it back: the machine goes on where it was"
+          @click=${() => lost || model.send({ ask: "cancel" })}>Cancel</button>` : nothing}</div>` : nothing}
       ${now.ended || lost ? nothing : question(fixed.name)}
       ${now.error.length ? problem(now.error, lost ? null : () => model.send({ ask: "dismiss" })) : nothing}
       ${result.command ? html`<div class="lk-dim" style="margin-top: 6px"><code>${result.command}</code>
