@@ -213,6 +213,7 @@ class ColdMigration(Migration):
             machine.host.lab.networks[card.network].ensure_on(to)
         flow.phase = "preparing the destination"
         if self.options.watch and self._ran:
+            self._greet()  # it may never have said a word, and who had its address before may have been elsewhere
             self._client = Client(machine)
         carrier.prepare(flow)
         self._await_client(lambda: self._check(deadline))
