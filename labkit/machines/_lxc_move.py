@@ -67,6 +67,8 @@ class LxcCarrier(Carrier):
     def prepare(self, flow: Flow) -> None:
         self.clear(self.to)  # left there by a move during which two things died
         self.to.lxc.cgroup_version()
+        if first_id := self.machine.spec.first_id:
+            _lxc_files.allow_ids(self.to, first_id)
 
     def copy(self, flow: Flow) -> None:
         name, spec = self.machine.name, self.machine.spec
