@@ -40,6 +40,18 @@ _OF_ALL = [
     ("labkit.operations._cold:ColdMigration._note", "after"),
     ("labkit.machines._{0}_move:{1}Carrier.clear", "after"),
 ]
+# With Docker each takes ten seconds: these in any case, the others with --all.
+_FIRST = ("halt", "_pump", "begin", "_note")
+_STEPS = [
+    pytest.param(
+        kind, place, when,
+        marks=[
+            pytest.mark.xdist_group(f"{kind} moves"),
+            *([pytest.mark.slow] if kind == "docker" and (not place.endswith(_FIRST) or when == "before") else []),
+        ],
+    )
+    for kind in ("lxc", "docker") for place, when in _OF_ALL
+]  # fmt: skip
 # Where the machine must be: from the note on it is at its destination.
 _THERE = ("_note",)
 
@@ -117,7 +129,7 @@ def check_whole(lab: Lab, kind: str, name: str) -> None:
     assert machine.run(["ping", "-c", "1", "-W", "5", "web.lab"]).ok
 
 
-@pytest.mark.parametrize(("where_", "when"), _OF_ALL)
+@pytest.mark.parametrize(("kind", "where_", "when"), _STEPS, indirect=["kind"])
 def test_it_is_there_once_when_its_mover_was_killed(
     lab: Lab, kind: str, web: Any, python: Callable[..., subprocess.Popen[str]], where_: str, when: str
 ) -> None:
@@ -168,10 +180,14 @@ def test_two_at_once(lab: Lab, kind: str, web: Any) -> None:
     check_whole(lab, kind, "beta")
 
 
-def test_cancelled(lab: Lab, kind: str, web: Any) -> None:
-    """Cancelled while its files are copied, it goes on where it was."""
-    moved = web.move(lab["beta"], bandwidth="2 MiB")
-    until(lambda: moved.stopped_s and moved.phase == "copying files", "its files are being copied", 60)
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_cancelled(lab: Lab, kind: str, web: Any, *, stands_still: bool) -> None:
+    """Cancelled before its stop or while its files are copied, it goes on where it was."""
+    if stands_still:
+        moved = web.move(lab["beta"], bandwidth="2 MiB")
+        until(lambda: moved.stopped_s and moved.phase == "copying files", "its files are being copied", 60)
+    else:
+        moved = web.move(lab["beta"])
     moved.cancel()
     with pytest.raises(Cancelled, match="on alpha as before"):
         moved.wait(LONG_S)
