@@ -16,7 +16,7 @@ from ..operations._carrier import Carrier
 from ..operations._flow import PUT, TAKE
 from ..operations.spec import Obstacle
 from ._docker_api import TROUBLE, Api, spoken
-from ._docker_machine import CAME_AT_REST, CLONES, SNAPSHOTS, has_limits
+from ._docker_machine import CLONES, SNAPSHOTS, has_limits
 from ._docker_recipe import Recipe
 
 if TYPE_CHECKING:
@@ -184,14 +184,6 @@ class DockerCarrier(Carrier):
 
     def begin(self, deadline: float) -> None:
         self.machine.start_watched(deadline)
-
-    def lie_down(self) -> None:
-        (self.machine.notes / CAME_AT_REST).touch()
-
-    def first_process(self) -> str:
-        with spoken(self.machine.host, self.machine.name):
-            pid = self.machine.api().inspect_container(self.machine.container)["State"]["Pid"]
-        return str(pid or "")
 
     def ending(self, host: Host) -> list[str]:
         return self._leaving(host, certain=False)

@@ -81,13 +81,6 @@ class LxcCarrier(Carrier):
     def begin(self, deadline: float) -> None:
         self.machine.begin(deadline)
 
-    def lie_down(self) -> None:
-        """Its description is there, which is all that it takes."""
-
-    def first_process(self) -> str:
-        told = self.machine.host.run(["lxc-info", f"--name={self.machine.name}", "--pid", "--no-humanize"])
-        return told.stdout.strip()
-
     def ending(self, host: Host) -> list[str]:
         return _lxc_files.ending(self.machine.name)
 

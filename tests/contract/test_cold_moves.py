@@ -120,18 +120,21 @@ def test_there_and_back(lab: Lab, kind: str, make: Callable[..., Any]) -> None:
     assert web.run(["cat", "/root/way"]).stdout.split() == ["beta", "alpha", "beta"]
 
 
-def test_a_stopped_one_moves_at_rest(lab: Lab, kind: str, make: Callable[..., Any]) -> None:
-    """It is stopped there, too, is listed, and starts with its files."""
-    web = make()
+def test_a_stopped_one_moves_at_rest(lab: Lab, kind: str, near: Machine, make: Callable[..., Any]) -> None:
+    """It is stopped there, too, is listed, and starts with its files; a neighbour finds it at once."""
+    web, far = make(), make("far")
+    assert far.run(["ping", "-c", "1", "-W", "5", "web"]).ok
     web.run(["sh", "-c", "echo before >/root/note"], check=True)
     web.stop()
     moved = web.move(lab["beta"])
     assert moved.plan.way == "cold: at rest, its files are copied"
     assert moved.wait(LONG_S).downtime_ms == 0
     assert web.refresh() is State.STOPPED
-    assert lab.machines()[0] is web or lab.machines()[-1] is web
-    assert where(lab, kind) == [("beta", "web")]
+    assert [machine for machine in lab.machines() if machine.name == "web"] == [web]
+    assert where(lab, kind) == [("alpha", "far"), ("beta", "web")]
     web.start()
+    for neighbour in (near, far):
+        assert neighbour.run(["ping", "-c", "1", "-W", "5", "web"]).ok
     assert web.run(["cat", "/root/note"]).stdout == "before\n"
 
 
