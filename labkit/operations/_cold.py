@@ -213,9 +213,7 @@ class ColdMigration(Migration):
             machine.host.lab.networks[card.network].ensure_on(to)
         flow.phase = "preparing the destination"
         if self.options.watch and self._ran:
-            _cards.greet(
-                machine
-            )  # it may never have said a word, and who had its address before may have been elsewhere
+            _cards.greet(machine)  # it may have said nothing yet, and who had its address before was elsewhere
             self._client = Client(machine)
         carrier.prepare(flow)
         self._await_client(lambda: self._check(deadline))

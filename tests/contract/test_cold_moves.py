@@ -94,7 +94,7 @@ def test_it_goes_on_elsewhere_as_it_was(
 
 
 def test_its_figures_are_those_of_the_move(lab: Lab, make: Callable[..., Any]) -> None:
-    """It stood still from its stop to its answer, the client's gap covers that, and bytes have gone over."""
+    """It stood still from its stop to its answer, the client missed it meanwhile, and bytes have gone over."""
     web = make()
     web.run(["dd", "if=/dev/urandom", "of=/root/much", "bs=1M", "count=8"], check=True)
     moved = web.migrate(lab["beta"], live=False)
@@ -106,8 +106,10 @@ def test_its_figures_are_those_of_the_move(lab: Lab, make: Callable[..., Any]) -
     assert moved.progress.phase == "copying files"
     assert result.client, result.no_client
     assert result.client.lost > 0
-    assert result.client.longest_gap_ms > 0.5 * result.downtime_ms
-    assert result.client.answers[-1][2] > moved.resumed_s
+    # Its kernel answers a little longer than its processes, and again a little sooner.
+    assert result.client.longest_gap_ms > 20
+    assert result.client.answers[0][2] < moved.stopped_s < result.client.gap_began_s + 1
+    assert result.client.answers[-1][2] > moved.resumed_s > result.client.gap_began_s
 
 
 def test_there_and_back(lab: Lab, kind: str, make: Callable[..., Any]) -> None:
