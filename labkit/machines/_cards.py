@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ..networks.network import Network
     from .base import Machine
 
+CAME_AT_REST = "came-at-rest"  # a file among a machine's notes from its coming, stopped, to its start
 _LINKS = "links.json"
+_GREETING = Path(__file__).with_name("_greeting.py")
 _STILL = (State.STOPPED, State.FAILED)
 
 
@@ -137,6 +139,22 @@ def restore_links(machine: Machine) -> None:
     for network, link in machine.links.items():
         if link != Link():
             _apply(machine, network, link, Link())
+
+
+def greet(machine: Machine) -> None:
+    """Have the switches learn where a container is: it need not say anything by itself."""
+    cards = [word for card in machine.spec.interfaces for word in (card.mac, card.address)]
+    if cards and (pid := machine.first_process()):
+        python = [*machine.host.python, "-I", "-S", str(_GREETING), *cards]
+        machine.host.run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *python])
+
+
+def greet_if_new(machine: Machine) -> None:
+    """After a start: if it came to this host since it last ran, have the switches learn that."""
+    mark = machine.notes / CAME_AT_REST
+    if mark.exists():
+        mark.unlink(missing_ok=True)
+        greet(machine)
 
 
 def _apply(machine: Machine, network: str, new: Link, old: Link) -> None:

@@ -38,22 +38,22 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def remove(path: str, name: str) -> None:
+def remove(path: str, name: str, settled: int = _SETTLED) -> None:
     """Remove container `name`; a request to make it may still be under way, so look more than once."""
     missing = 0
     deadline = time.monotonic() + 30
-    while missing < _SETTLED and time.monotonic() < deadline:
+    while missing < settled and time.monotonic() < deadline:
         connection = _Connection(path)
         connection.request("DELETE", f"/containers/{name}?force=1&v=1")
         missing = missing + 1 if connection.getresponse().status == 404 else 0
         connection.close()
-        time.sleep(0.05)
+        time.sleep(0.05 if missing < settled else 0)
 
 
 def leave(path: str, name: str, more: str) -> None:
     """Remove a container and, as far as nobody else has them, its volumes and the images of its snapshots."""
-    remove(path, name)
     words = json.loads(more)
+    remove(path, name, 1 if words["certain"] else _SETTLED)
     for volume in words["volumes"]:
         _ask(path, "DELETE", f"/volumes/{volume}")
     for pattern in words["images"]:
@@ -164,7 +164,7 @@ def main() -> None:
     what, *words = sys.argv[1:]
     if what == "remove":
         with contextlib.suppress(OSError):  # without a daemon there are no containers either
-            remove(*words)
+            remove(words[0], words[1])
     elif what == "leave":
         with contextlib.suppress(OSError):
             leave(*words)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = "labkit-snapshots"
 CLONES = "labkit-clones"
-CAME_AT_REST = "came-at-rest"  # a file among a machine's notes, until it is started
 _ENDED = (State.STOPPED, State.FAILED)
 _WATCH_S = 0.15  # how long a command of the user's is watched before it is taken to run
 _NO_CGROUPS = (
@@ -58,6 +57,7 @@ class DockerMachine(Machine):
     """
 
     engine = "docker"
+    moves = "cold"
     asks_dhcp = False
 
     def __init__(self, docker: DockerEngine, recipe: Recipe) -> None:
@@ -133,7 +133,6 @@ class DockerMachine(Machine):
     def start_watched(self, deadline: float) -> None:
         """Start it, and raise what it said if it fails at once."""
         self._do("start", State.STOPPED, State.RUNNING, lambda api: api.start(self.container))
-        (self.notes / CAME_AT_REST).unlink(missing_ok=True)
         until = min(deadline, time.monotonic() + (_WATCH_S if self.recipe.command else 0))
         while self.refresh() is State.RUNNING and time.monotonic() < until:
             check_cancelled()
@@ -148,6 +147,7 @@ class DockerMachine(Machine):
         if _docker_cards.kept_cards(self.notes) is not None:
             self.resettle()  # Docker writes anew with each start what the container was made with
         _cards.restore_links(self)
+        _cards.greet_if_new(self)
 
     def _last_words(self, lines: int = 8) -> str:
         with spoken(self.host, self.name):
@@ -167,6 +167,10 @@ class DockerMachine(Machine):
         from ._docker_move import DockerCarrier
 
         return ColdMigration(DockerCarrier(self, to), **how)
+
+    def first_process(self) -> str:
+        with spoken(self.host, self.name):
+            return str(self.api().inspect_container(self.container)["State"]["Pid"] or "")
 
     def stand_on(self, host: Host) -> None:
         self.host, self._docker = host, host.docker

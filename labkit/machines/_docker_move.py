@@ -15,8 +15,8 @@ from ..errors import EngineError, LabError
 from ..operations._carrier import Carrier
 from ..operations._flow import PUT, TAKE
 from ..operations.spec import Obstacle
-from ._docker_api import Api, spoken
-from ._docker_machine import CAME_AT_REST, CLONES, SNAPSHOTS, has_limits
+from ._docker_api import TROUBLE, Api, spoken
+from ._docker_machine import CLONES, SNAPSHOTS, has_limits
 from ._docker_recipe import Recipe
 
 if TYPE_CHECKING:
@@ -143,7 +143,11 @@ class DockerCarrier(Carrier):
             here._raise_for_status(answer)  # noqa: SLF001
         with contextlib.closing(answer), spoken(self.to, self.machine.name):
             parts = answer.iter_content(_CHUNK_BYTES)
-            for line in self.to.docker.api().load_image(flow.through(parts)):
+            try:
+                told = list(self.to.docker.api().load_image(flow.through(parts)))
+            except TROUBLE as error:
+                raise flow.failure or error from error
+            for line in told:
                 if "error" in line:
                     raise EngineError(f"Docker: {line['error']}", host=self.to.name, machine=self.machine.name)
 
@@ -181,22 +185,20 @@ class DockerCarrier(Carrier):
     def begin(self, deadline: float) -> None:
         self.machine.start_watched(deadline)
 
-    def lie_down(self) -> None:
-        (self.machine.notes / CAME_AT_REST).touch()
-
-    def first_process(self) -> str:
-        with spoken(self.machine.host, self.machine.name):
-            pid = self.machine.api().inspect_container(self.machine.container)["State"]["Pid"]
-        return str(pid or "")
-
     def ending(self, host: Host) -> list[str]:
+        return self._leaving(host, certain=False)
+
+    def _leaving(self, host: Host, *, certain: bool) -> list[str]:
+        """The command that removes it; `certain`: nobody is just making it."""
         name = self.machine.name
-        more = {"volumes": self._volumes, "images": [f"{SNAPSHOTS}:{name}.*", f"{CLONES}:{name}"]}
+        more = {
+            "volumes": self._volumes, "images": [f"{SNAPSHOTS}:{name}.*", f"{CLONES}:{name}"], "certain": certain,
+        }  # fmt: skip
         return host.docker.argv("leave", self.machine.container, json.dumps(more))
 
     def clear(self, host: Host) -> None:
         with contextlib.suppress(LabError):  # the host may have ended
-            host.run(self.ending(host))
+            host.run(self._leaving(host, certain=True))
 
     def starting(self) -> list[str]:
         return self.source.docker.argv("start", self.machine.container)

@@ -102,6 +102,11 @@ def place(host: Host, name: str) -> Path:
 # ── Roots ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def allow_ids(host: Host, first_id: int) -> None:
+    """Let root of the host give out the ids of unprivileged containers, as `newuidmap` asks for."""
+    host.run(script(_ALLOW, str(first_id), str(IDS)), check=True)
+
+
 def ensure_root(host: Host, image: Image | Path, first_id: int) -> str:
     """Have the image unpacked once for this lab; returns the name of its folder among the roots.
 
@@ -113,6 +118,8 @@ def ensure_root(host: Host, image: Image | Path, first_id: int) -> str:
     content = image.digest if isinstance(image, Image) else _digest(archive)
     name = content[:24] + (f"-{first_id}" if first_id else "")
     folder = host.lab.folder / "roots" / name
+    if first_id:
+        allow_ids(host, first_id)
     if not folder.is_dir():
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         with disk_room(host.lab.folder), FileLock(folder.parent / ".lock", timeout=_UNPACK_S):
@@ -156,10 +163,12 @@ def _unpack(host: Host, archive: Path, folder: Path, first_id: int) -> None:
 
 
 # The host's /etc is its own layer: what is added to it is not added to the machine's.
-_SHIFTED = """
+_ALLOW = """
 for file in /etc/subuid /etc/subgid; do
-    grep -qsx "root:$3:$4" $file || echo "root:$3:$4" >>$file
+    grep -qsx "root:$1:$2" $file || echo "root:$1:$2" >>$file
 done
+"""
+_SHIFTED = """
 mkdir -m 755 "$1" && chown "$3:$3" "$1" && cd "$1"
 first=$3 count=$4 archive=$2
 shift 4

@@ -55,6 +55,7 @@ class LxcMachine(Machine):
     """A container; made by ``host.lxc.create``."""
 
     engine = "lxc"
+    moves = "cold"
     asks_dhcp = False
     spec: LxcSpec
 
@@ -179,6 +180,7 @@ class LxcMachine(Machine):
             raise self._died(f"its command ended at once with exit code {code}")
         self.told(State.RUNNING)
         _cards.restore_links(self)
+        _cards.greet_if_new(self)
 
     def _died(self, why: str) -> EngineError:
         self.told(State.FAILED)
@@ -201,6 +203,9 @@ class LxcMachine(Machine):
         from ._lxc_move import LxcCarrier
 
         return ColdMigration(LxcCarrier(self, to), **how)
+
+    def first_process(self) -> str:
+        return self._command("lxc-info", "--pid", "--no-humanize").stdout.strip()
 
     def stand_on(self, host: Host) -> None:
         self.host, self._lxc = host, host.lxc

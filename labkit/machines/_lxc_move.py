@@ -67,6 +67,8 @@ class LxcCarrier(Carrier):
     def prepare(self, flow: Flow) -> None:
         self.clear(self.to)  # left there by a move during which two things died
         self.to.lxc.cgroup_version()
+        if first_id := self.machine.spec.first_id:
+            _lxc_files.allow_ids(self.to, first_id)
 
     def copy(self, flow: Flow) -> None:
         name, spec = self.machine.name, self.machine.spec
@@ -78,13 +80,6 @@ class LxcCarrier(Carrier):
 
     def begin(self, deadline: float) -> None:
         self.machine.begin(deadline)
-
-    def lie_down(self) -> None:
-        """Its description is there, which is all that it takes."""
-
-    def first_process(self) -> str:
-        told = self.machine.host.run(["lxc-info", f"--name={self.machine.name}", "--pid", "--no-humanize"])
-        return told.stdout.strip()
 
     def ending(self, host: Host) -> list[str]:
         return _lxc_files.ending(self.machine.name)

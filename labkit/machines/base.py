@@ -73,6 +73,7 @@ class Machine(ABC):
     """
 
     engine = ""
+    moves = "live"  # how it can move to another host: ``"live"``, or ``"cold"``, stopped meanwhile
     asks_dhcp = True  # for an address; one that is told its address need not wait for DHCP to know it
 
     def __init__(self, host: Host, spec: MachineSpec) -> None:
@@ -450,6 +451,10 @@ class Machine(ABC):
         """It begins to move: what is told of it at the other host concerns this object, too."""
         getattr(to, self.engine).expect(self)
         self.tell()
+
+    def first_process(self) -> str:
+        """The process id on its host of what has its network cards; "" if there is none (asks the engine)."""
+        return ""
 
     def stand_on(self, host: Host) -> None:
         """What is done with it is done on `host` from now on."""

@@ -23,10 +23,11 @@ from ..hosts._checks import find_program
 from ..hosts._launch import remove_tree
 from ..hosts._runc import lacking
 from . import _docker_api
+from ._cards import CAME_AT_REST
 from ._docker_api import LABEL, TROUBLE, Api, spoken, state_in_list, state_of
 from ._docker_cards import kept_cards
 from ._docker_images import DockerImages
-from ._docker_machine import CAME_AT_REST, CLONES, SNAPSHOTS, DockerMachine, container_name, has_limits
+from ._docker_machine import CLONES, SNAPSHOTS, DockerMachine, container_name, has_limits
 from ._docker_networks import DockerNetworks, DockerVolumes, name_in_docker
 from ._docker_recipe import (
     Recipe,
@@ -89,7 +90,8 @@ class DockerEngine(Engine[DockerMachine]):
             # Not from the list, which may know later than the event tells.
             self._told(name, state_of(api.inspect_container(container_name(name))))
         except errors.NotFound:
-            if what == "destroy":
+            machine = self._machines.get(name)
+            if what == "destroy" and (machine is None or machine.host is self.host):
                 self._told_gone(name)
 
     def _hung_up(self, api: Api) -> None:

@@ -152,7 +152,8 @@ class Engine(ABC, Generic[M]):
     def _told(self, name: str, state: State) -> None:
         """The engine says that a machine changed (in a thread of its own)."""
         if machine := self._machines.get(name):
-            machine.told(state)
+            if machine.host is self.host:  # else it is on its way, and stands on the other
+                machine.told(state)
         else:
             self.host.lab.changes.tell(What.MACHINES, self.host)
 
@@ -164,7 +165,8 @@ class Engine(ABC, Generic[M]):
     def _lost(self) -> None:
         """The connection has ended (in a thread of its own): nothing is known until there is another."""
         for machine in list(self._machines.values()):
-            machine.told(State.UNKNOWN)
+            if machine.host is self.host:
+                machine.told(State.UNKNOWN)
 
     # Machines that move between hosts
 

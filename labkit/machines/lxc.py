@@ -84,9 +84,10 @@ class LxcEngine(Engine[LxcMachine]):
         return self._prepared().cgroup_version
 
     def _heard(self, name: str, state: State) -> None:
-        if machine := self._machines.get(name):
+        machine = self._machines.get(name)
+        if machine and machine.host is self.host:
             machine.heard(state)
-        else:
+        elif machine is None:
             self._told(name, state)
 
     def _catch_up(self) -> None:

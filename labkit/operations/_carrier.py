@@ -49,14 +49,6 @@ class Carrier(ABC):
         """Start it on the host that it stands on."""
 
     @abstractmethod
-    def lie_down(self) -> None:
-        """It has come stopped: have it count as a machine there."""
-
-    @abstractmethod
-    def first_process(self) -> str:
-        """The process id of its first process on the host that it stands on; "" if it has none."""
-
-    @abstractmethod
     def ending(self, host: Host) -> list[str]:
         """The command that removes all there is of it on `host`, run there; argv."""
 

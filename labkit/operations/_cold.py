@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._changes import What
 from ..errors import Cancelled, DeadlineExceeded, InvalidValue, LabError, NotSupported
+from ..machines import _cards
 from ..machines._docker_checkpoint import require_criu
 from ..machines.base import MOVING
 from ..machines.spec import State
@@ -35,7 +36,6 @@ _STOP_S = 30
 _ANSWER_S = 10
 _USUAL_S = 1.5
 _OF_MEMORY = ("parallel", "compress", "auto_converge", "postcopy", "max_downtime")
-_GREETING = Path(__file__).with_name("_greeting.py")
 # NOTES HOST COMMAND…: what is done where the machine is on HOST.
 _IF_ON = 'notes=$1 host=$2; shift 2; [ "$(cat "$notes/host" 2>/dev/null)" = "$host" ] || exit 0; exec "$@"'
 _IF_THERE = '[ -e "$1" ] || exit 0; shift; exec "$@"'
@@ -213,6 +213,7 @@ class ColdMigration(Migration):
             machine.host.lab.networks[card.network].ensure_on(to)
         flow.phase = "preparing the destination"
         if self.options.watch and self._ran:
+            _cards.greet(machine)  # it may have said nothing yet, and who had its address before was elsewhere
             self._client = Client(machine)
         carrier.prepare(flow)
         self._await_client(lambda: self._check(deadline))
@@ -229,20 +230,12 @@ class ColdMigration(Migration):
         machine.stand_on(to)
         if self._ran:
             carrier.begin(max(deadline, time.monotonic() + _STOP_S))
-            self._greet()
+            _cards.greet(machine)
             machine.run(["true"], timeout_s=_STOP_S)
             self._resumed_s = time.monotonic()
         else:
-            carrier.lie_down()
+            (machine.notes / _cards.CAME_AT_REST).touch()
         return flow
-
-    def _greet(self) -> None:
-        """Have the switches learn where it is now: it need not say anything by itself."""
-        cards = [word for card in self.machine.spec.interfaces for word in (card.mac, card.address)]
-        if cards and (pid := self._carrier.first_process()):
-            host = self.machine.host
-            python = [*host.python, "-I", "-S", str(_GREETING), *cards]
-            host.run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *python])
 
     def _settle(self, landed: Host | None) -> LabError | None:
         """Remove what is left where it is not; at the source it runs again if it ran. Returns why it does not."""
@@ -254,7 +247,7 @@ class ColdMigration(Migration):
             if landed is self.source and (machine.notes / MOVING / _STOPPING).exists():
                 machine.refresh()
                 carrier.begin(time.monotonic() + _STOP_S)
-                self._greet()
+                _cards.greet(machine)
         except LabError as error:
             trouble = error
         self._release()

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .._paths import disk_room
-from ..errors import EngineError
+from .._paths import disk_full, disk_room
+from ..errors import EngineError, LabError
 from .spec import MigrationSample
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ PUT = [
 _CHUNK_BYTES = 1 << 20
 _LOOK_S = 0.05
 _END_S = 60  # for what was written last to come to the disk
+_SHORT = "Wrote only"  # how tar says that the disk became full in the middle of a block
 _CHANGED_MEANWHILE = 1  # tar's exit code for a file that grew while it was read
 
 
@@ -49,6 +50,8 @@ class Flow:
         What has gone.
     phase
         What goes just now, in words.
+    failure
+        What ended `through`.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Flow:
     ) -> None:
         self.done_bytes = 0
         self.phase = ""
+        self.failure: LabError | None = None
         self._total, self._limit = total_bytes, bytes_per_second
         self._check, self._tell = check, tell
         self._began = self._told = time.monotonic()
@@ -80,10 +84,14 @@ class Flow:
             time.sleep(min(max(0.0, ahead), 0.5))
 
     def through(self, parts: Iterable[bytes]) -> Iterator[bytes]:
-        """The parts, counted as they pass."""
-        for part in parts:
-            self.passed(len(part))
-            yield part
+        """The parts, counted as they pass; who asks for them may not hand on what ended them: `failure` is that."""
+        try:
+            for part in parts:
+                self.passed(len(part))
+                yield part
+        except LabError as error:
+            self.failure = error
+            raise
 
     def copy(self, source: Host, take: Sequence[str], to: Host, put: Sequence[str]) -> None:
         """Have what `take` writes on the one host be read by `put` on the other.
@@ -147,8 +155,10 @@ def _words(held: contextlib.ExitStack) -> int:
     return descriptor
 
 
-def _failure(host: Host, code: int, words: int) -> EngineError:
+def _failure(host: Host, code: int, words: int) -> LabError:
     said = os.pread(words, 64_000, 0).decode(errors="replace").strip()[-400:]
+    if _SHORT in said:
+        return disk_full(host.folder)
     return EngineError(
         f"its files could not be copied: exit code {code}: {said or 'nothing was said'}", host=host.name,
         hint="see whether the disk has room, with `labkit doctor`",

@@ -70,9 +70,8 @@ def test_it_goes_on_elsewhere_as_it_was(
 ) -> None:  # fmt: skip
     """Files, name, address, MAC and object are the same; a neighbour reaches it; only the new host has it."""
     web, beta = make(), lab["beta"]
-    web.run(["sh", "-c", "echo before >/root/note; chown 7:8 /root/note; rm -r /etc/ssh/moduli /etc/hostname.no"])
-    web.run(["rm", "-f", "/etc/passwd"], check=True)
-    before = web.run(["sh", "-c", "hostname; ip -o -4 addr; ip -o link | grep -o 'link/ether [0-9a-f:]*'"]).stdout
+    web.run(["sh", "-c", "echo before >/root/note; chown 7:8 /root/note; rm /etc/passwd"], check=True)
+    before = web.run(["sh", "-c", "hostname; ip -o -4 addr; ip -o link"]).stdout
     moved = web.migrate(beta, live=False)
     result = moved.wait(LONG_S)
     assert (result.source, result.destination, result.way) == ("alpha", "beta", "cold: stopped, copied, started")
@@ -84,12 +83,10 @@ def test_it_goes_on_elsewhere_as_it_was(
         getattr(lab["alpha"], kind)["web"]
     assert web.run(["sh", "-c", "cat /root/note; stat -c %u:%g /root/note"]).stdout == "before\n7:8\n"
     assert not web.run(["test", "-e", "/etc/passwd"]).ok
-    words = before.split()
     after = web.run(["sh", "-c", "hostname; ip -o -4 addr; ip -o link"]).stdout
-    assert words[0] == "web"
-    assert web.addresses[0] in after
-    assert web.spec.interfaces[0].mac in after
-    assert web.spec.interfaces[0].mac in before
+    for word in ("web\n", web.addresses[0], web.spec.interfaces[0].mac):
+        assert word in before
+        assert word in after
     assert near.run(["ping", "-c", "1", "-W", "5", "web"]).ok
     assert not (web.notes / MOVING).exists()
     assert moved.phase
@@ -97,7 +94,7 @@ def test_it_goes_on_elsewhere_as_it_was(
 
 
 def test_its_figures_are_those_of_the_move(lab: Lab, make: Callable[..., Any]) -> None:
-    """It stood still from its stop to its answer, the client's gap covers that, and bytes have gone over."""
+    """It stood still from its stop to its answer, the client missed it meanwhile, and bytes have gone over."""
     web = make()
     web.run(["dd", "if=/dev/urandom", "of=/root/much", "bs=1M", "count=8"], check=True)
     moved = web.migrate(lab["beta"], live=False)
@@ -109,8 +106,10 @@ def test_its_figures_are_those_of_the_move(lab: Lab, make: Callable[..., Any]) -
     assert moved.progress.phase == "copying files"
     assert result.client, result.no_client
     assert result.client.lost > 0
-    assert result.client.longest_gap_ms > 0.5 * result.downtime_ms
-    assert result.client.answers[-1][2] > moved.resumed_s
+    # Its kernel answers a little longer than its processes, and again a little sooner.
+    assert result.client.longest_gap_ms > 20
+    assert result.client.answers[0][2] < moved.stopped_s < result.client.gap_began_s + 1
+    assert result.client.answers[-1][2] > moved.resumed_s > result.client.gap_began_s
 
 
 def test_there_and_back(lab: Lab, kind: str, make: Callable[..., Any]) -> None:
@@ -123,18 +122,21 @@ def test_there_and_back(lab: Lab, kind: str, make: Callable[..., Any]) -> None:
     assert web.run(["cat", "/root/way"]).stdout.split() == ["beta", "alpha", "beta"]
 
 
-def test_a_stopped_one_moves_at_rest(lab: Lab, kind: str, make: Callable[..., Any]) -> None:
-    """It is stopped there, too, is listed, and starts with its files."""
-    web = make()
+def test_a_stopped_one_moves_at_rest(lab: Lab, kind: str, near: Machine, make: Callable[..., Any]) -> None:
+    """It is stopped there, too, is listed, and starts with its files; a neighbour finds it at once."""
+    web, far = make(), make("far")
+    assert far.run(["ping", "-c", "1", "-W", "5", "web"]).ok
     web.run(["sh", "-c", "echo before >/root/note"], check=True)
     web.stop()
     moved = web.move(lab["beta"])
     assert moved.plan.way == "cold: at rest, its files are copied"
     assert moved.wait(LONG_S).downtime_ms == 0
     assert web.refresh() is State.STOPPED
-    assert lab.machines()[0] is web or lab.machines()[-1] is web
-    assert where(lab, kind) == [("beta", "web")]
+    assert [machine for machine in lab.machines() if machine.name == "web"] == [web]
+    assert where(lab, kind) == [("alpha", "far"), ("beta", "web")]
     web.start()
+    for neighbour in (near, far):
+        assert neighbour.run(["ping", "-c", "1", "-W", "5", "web"]).ok
     assert web.run(["cat", "/root/note"]).stdout == "before\n"
 
 
@@ -170,9 +172,9 @@ def test_its_links_and_later_networks_go_along(lab: Lab, make: Callable[..., Any
         assert "state UP" not in told
         assert lab["beta"].run(["tc", "qdisc", "show", "dev", web.host_link("lan")], check=True).stdout.strip()
     finally:
-        web.destroy()
+        if any(one.network == "dmz" for one in web.spec.interfaces):
+            web.detach("dmz")
         lab.networks.remove("dmz")
-        make("web")  # which the fixture destroys once more
 
 
 def test_the_plan_says_why_it_stands_still(lab: Lab, make: Callable[..., Any]) -> None:
@@ -209,10 +211,9 @@ def test_limits_go_along(lab: Lab, kind: str, make: Callable[..., Any]) -> None:
         has = web.api().inspect_container("web")["HostConfig"]
         assert (has["Memory"], has["CpuQuota"]) == (48 * 2**20, 50_000)
     else:
-        script = (
-            "cat /sys/fs/cgroup/memory/lxc.payload.web/memory.limit_in_bytes /sys/fs/cgroup/lxc.payload.web/memory.max"
-        )
-        assert str(48 * 2**20) in web.host.run(["sh", "-c", script]).stdout
+        top = "/sys/fs/cgroup"
+        files = [f"{top}/memory/lxc.payload.web/memory.limit_in_bytes", f"{top}/lxc.payload.web/memory.max"]
+        assert str(48 * 2**20) in web.host.run(["cat", *files]).stdout
 
 
 # ── What only one engine has ──────────────────────────────────────────────────────────────────

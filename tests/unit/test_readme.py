@@ -44,12 +44,15 @@ def _table() -> str:
         cells = []
         for kind in ENGINES:
             able, always = verb in free[kind].capabilities, verb in bound[kind].capabilities
-            cells.append(YES if always else WITH_CGROUPS if able else NO)
+            word = free[kind].moves if verb == "migrate" else YES
+            cells.append(word if always else WITH_CGROUPS if able else NO)
             if not always:
                 reason, _ = bound[kind]._reasons()[verb]
                 notes.setdefault((TITLES[kind], reason), []).append(f"`{verb}`")
         lines.append(f"| `{verb}` | " + " | ".join(cells) + " |")
     why = [f"- {title}, {', '.join(verbs)}: {reason}." for (title, reason), verbs in notes.items()]
+    cold = ", ".join(TITLES[kind] for kind in ENGINES if free[kind].moves == "cold")
+    why.append(f"- {cold}, `migrate`: they are stopped, copied and started, with `live=False` or by `move()`.")
     return "\n".join([BEGIN, *lines, "", *why, END])
 
 
