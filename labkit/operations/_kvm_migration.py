@@ -46,6 +46,8 @@ class KvmMigration(Migration):
 
     def start_postcopy(self) -> None:
         """Let the machine go on at the destination now; the rest of its memory follows (needs ``postcopy=True``)."""
+        while not self.samples and not self.is_done:  # libvirt has not begun yet
+            time.sleep(_LOOK_S)
         self._need_running()
         with _libvirt.spoken(self.source.name, self.machine.name):
             self._domain().migrateStartPostCopy()

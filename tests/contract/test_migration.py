@@ -128,6 +128,17 @@ def test_a_tcp_connection_lasts(web: KvmMachine) -> None:
     assert done.stdout == "all\n", done.stderr
 
 
+def test_no_write_is_lost(web: KvmMachine) -> None:
+    """What a machine writes while it moves is in its memory afterwards, also where its processor is emulated."""
+    busy = """head -c 20000000 /dev/urandom >/run/from; md5sum </run/from >/run/sum
+    (while [ -e /run/from ]; do cat /run/from >/run/to; done) >/dev/null 2>&1 &"""
+    web.run(["sh", "-c", busy], check=True)
+    for _ in range(3):
+        web.migrate(away(web), bandwidth="60 MiB").wait(100)
+        assert web.run(["sh", "-c", "md5sum </run/from | cmp - /run/sum"], timeout_s=30).ok
+    web.run(["rm", "-f", "/run/from", "/run/to"], check=True)
+
+
 def test_a_command_goes_on(web: KvmMachine) -> None:
     """A command that runs in the machine while it moves comes to its end, and so does one begun meanwhile."""
     with ThreadPoolExecutor(2) as pool:

@@ -40,6 +40,7 @@ GROUND: dict[str, list[str] | None] = {
     "12_docker": ["parameters", "lab", "build", "bars", "web", "scale", "ask"],
     "13_lxc": ["parameters", "lab", "create"],
     "14_side_by_side": ["parameters", "lab", "serve", "tools", "held", "each"],
+    "33_live_migration": ["parameters", "lab", "create"],
     "21_networks": ["parameters", "lab", "hand", "lan", "router"],
 }
 
