@@ -46,7 +46,7 @@ class KvmMigration(Migration):
 
     def start_postcopy(self) -> None:
         """Let the machine go on at the destination now; the rest of its memory follows (needs ``postcopy=True``)."""
-        while not self.samples and not self.is_done:  # libvirt has not begun yet
+        while not self.is_done and not (self.progress and self.progress.done_bytes):  # QEMU has not begun yet
             time.sleep(_LOOK_S)
         self._need_running()
         with _libvirt.spoken(self.source.name, self.machine.name):
