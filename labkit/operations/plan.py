@@ -166,7 +166,8 @@ def speed(machine: Machine) -> tuple[float, str]:
     try:
         for line in (machine.host.lab.folder / "journal.jsonl").read_text().splitlines():
             words = json.loads(line)
-            if words["what"] == "migrated" and words.get("engine") == machine.engine and words["seconds"] > _USUAL_EXTRA_S:
+            alike = words["what"] == "migrated" and words.get("engine") == machine.engine
+            if alike and words["seconds"] > _USUAL_EXTRA_S:
                 speeds.append(words["bytes"] / (words["seconds"] - _USUAL_EXTRA_S))
     except OSError:
         pass

@@ -171,7 +171,7 @@ def test_a_stopped_one_stays_stopped(
 
 def test_two_at_once(lab: Lab, kind: str, web: Any) -> None:
     """One moves it, the other is told that it is busy; so is who wants to do something else with it."""
-    moved = web.move(lab["beta"], bandwidth="4 MiB")
+    moved = web.move(lab["beta"], bandwidth="8 MiB")
     with pytest.raises(Busy):
         web.move(lab["beta"])
     with pytest.raises(Busy):
@@ -184,7 +184,7 @@ def test_two_at_once(lab: Lab, kind: str, web: Any) -> None:
 def test_cancelled(lab: Lab, kind: str, web: Any, *, stands_still: bool) -> None:
     """Cancelled before its stop or while its files are copied, it goes on where it was."""
     if stands_still:
-        moved = web.move(lab["beta"], bandwidth="2 MiB")
+        moved = web.move(lab["beta"], bandwidth="8 MiB")
         until(lambda: moved.stopped_s and moved.phase == "copying files", "its files are being copied", 60)
     else:
         moved = web.move(lab["beta"])
@@ -242,7 +242,7 @@ def test_the_disk_there_is_full(lab: Lab, kind: str, web: Any) -> None:
 @pytest.mark.parametrize("phase", ["preparing the destination", "copying files"])
 def test_the_destination_was_killed(lab: Lab, kind: str, web: Any, phase: str) -> None:
     """The machine goes on where it was; the host made again takes it."""
-    moved = web.move(lab["beta"], bandwidth="2 MiB")
+    moved = web.move(lab["beta"], bandwidth="8 MiB")
     until(lambda: moved.phase == phase, f"it is {phase}", 60)
     os.kill(first_process(lab["beta"]), signal.SIGKILL)
     with pytest.raises(LabError, match="on alpha as before"):
