@@ -110,27 +110,27 @@ class DockerCarrier(Carrier):
     # Images
 
     def _missing_images(self) -> dict[str, int]:
-        """What has to come along: the images by the names to ask for them, and their sizes in bytes."""
+        """What has to come along: images by the names to ask for them, and the size of each in bytes once."""
         with spoken(self.source, self.machine.name):
-            api = self.source.docker.api()
-            wanted = {told["Id"]: told for told in self._images(api)}
-        there = self.to.docker.api()
+            wanted = list(self._images(self.source.docker.api()))
         found: dict[str, int] = {}
         with spoken(self.to, self.machine.name):
-            for told in wanted.values():
-                own = [tag for tag in told["RepoTags"] or () if not _is_there(there, tag)]
-                if not own and _is_there(there, told["Id"]):
-                    continue
-                names = own if own or self._recipe.reference.startswith("sha256:") else [self._recipe.reference]
-                for name in names or [told["Id"]]:
-                    found[name] = 0
-                found[(names or [told["Id"]])[0]] = told["Size"]
+            there = self.to.docker.api()
+            for name, told in wanted:
+                if name not in found and not _is_there(there, name):
+                    # A name that the destination has given to another image stays that one's.
+                    tags = [tag for tag in told["RepoTags"] or () if not _is_there(there, tag)]
+                    found |= dict.fromkeys(tags or [name], 0)
+                    found[(tags or [name])[0]] = told["Size"]
         return found
 
-    def _images(self, api: Api) -> Iterator[Told]:
-        yield api.inspect_image(self._recipe.reference)
-        for image in api.images(filters={"reference": [f"{SNAPSHOTS}:{self.machine.name}.*"]}):
-            yield api.inspect_image(image["Id"])
+    def _images(self, api: Api) -> Iterator[tuple[str, Told]]:
+        """The image that it is made from, and its snapshots: what they are called, and what Docker tells of them."""
+        yield self._recipe.reference, api.inspect_image(self._recipe.reference)
+        mine = f"{SNAPSHOTS}:{self.machine.name}."
+        for image in api.images(filters={"reference": [f"{mine}*"]}):
+            told = api.inspect_image(image["Id"])
+            yield from ((tag, told) for tag in told["RepoTags"] or () if tag.startswith(mine))
 
     def _bring_images(self, flow: Flow) -> None:
         """Stream them from the one daemon to the other, as `docker save | docker load` does."""

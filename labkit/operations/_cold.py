@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
-from ..errors import Cancelled, DeadlineExceeded, InvalidValue, LabError, NotSupported
+from ..errors import Busy, Cancelled, DeadlineExceeded, InvalidValue, LabError, NotSupported
 from ..machines import _cards
 from ..machines._docker_checkpoint import require_criu
 from ..machines.base import MOVING
@@ -94,7 +94,7 @@ def _plan(carrier: Carrier, options: MigrationOptions, *, live: bool | None) -> 
     else:
         size = carrier.measure()
         obstacles += [*carrier.obstacles(), *_room(to, size)]
-    pace, basis = speed(machine.host.lab)
+    pace, basis = speed(machine)
     if options.bytes_per_second:
         pace, basis = min(pace, options.bytes_per_second), "the bandwidth that is allowed"
     way = "cold: stopped, copied, started" if runs else "cold: at rest, its files are copied"
@@ -162,9 +162,14 @@ class ColdMigration(Migration):
         try:
             _remove(arriving)  # of a destination that died together with who moved the machine
             commit = self._held.enter_context(self.destination.reserve_folder(arriving, undo))
-        except BaseException:
+        except BaseException as error:
             super()._release()
             self._held.close()
+            if isinstance(error, FileExistsError):
+                raise Busy(
+                    f"{self.destination.name} is still clearing away what came of {self.machine.name} before",
+                    machine=self.machine.name, host=self.destination.name, hint="try again in a moment",
+                ) from error  # fmt: skip
             raise
         self._commit_there: Callable[[], object] = commit
 

@@ -233,7 +233,7 @@ class Migration(ABC):
             downtime_ms=downtime_ms, transferred_bytes=transferred_bytes, rounds=rounds, client=view,
             no_client=self._client.why_not if self._client else "nobody was asked to watch",
         )  # fmt: skip
-        words = {"bytes": transferred_bytes, "downtime_ms": downtime_ms}
+        words = {"engine": machine.engine, "bytes": transferred_bytes, "downtime_ms": downtime_ms}
         source.lab.journal("migrated", machine=machine.name, source=source.name, host=to.name, seconds=took, **words)
 
     def _why(self, failure: LabError | None, landed: Host | None) -> LabError:

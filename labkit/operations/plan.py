@@ -18,7 +18,6 @@ from .spec import MigrationOptions, MigrationPlan, Obstacle
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
-    from ..lab import Lab
     from ..machines._kvm_machine import KvmMachine
     from ..machines.base import Machine
 
@@ -39,7 +38,7 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
     disk_bytes = _allocated(machine.disk()) if options.storage == "copy" else 0
     memory_bytes = machine.stats().memory_bytes if runs else 0
     memory_bytes = min(memory_bytes, machine.spec.memory_bytes) or (machine.spec.memory_bytes if runs else 0)
-    pace, basis = speed(machine.host.lab)
+    pace, basis = speed(machine)
     if options.bytes_per_second:
         pace, basis = min(pace, options.bytes_per_second), "the bandwidth that is allowed"
     expected = _USUAL_EXTRA_S + (memory_bytes + disk_bytes) / pace
@@ -157,13 +156,14 @@ def _allocated(disk: Path) -> int:
         return 0
 
 
-def speed(lab: Lab) -> tuple[float, str]:
-    """How many bytes a second went over between hosts of this lab, and how that is known."""
+def speed(machine: Machine) -> tuple[float, str]:
+    """How many bytes a second of such machines went over between hosts of this lab, and how that is known."""
     speeds = []
     try:
-        for line in (lab.folder / "journal.jsonl").read_text().splitlines():
+        for line in (machine.host.lab.folder / "journal.jsonl").read_text().splitlines():
             words = json.loads(line)
-            if words["what"] == "migrated" and words["seconds"] > _USUAL_EXTRA_S:
+            alike = words["what"] == "migrated" and words.get("engine") == machine.engine
+            if alike and words["seconds"] > _USUAL_EXTRA_S:
                 speeds.append(words["bytes"] / (words["seconds"] - _USUAL_EXTRA_S))
     except OSError:
         pass

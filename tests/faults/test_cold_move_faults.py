@@ -14,7 +14,7 @@ from _wait import until
 from _world import VICTIM, first_process
 
 from labkit import Lab
-from labkit.errors import Busy, Cancelled, DeadlineExceeded, EngineError, LabError, NotEnoughDisk
+from labkit.errors import Busy, Cancelled, DeadlineExceeded, EngineError, LabError, LabGone, NotEnoughDisk
 from labkit.hosts.base import Host
 from labkit.machines.base import MOVING
 from labkit.machines.spec import State
@@ -171,7 +171,7 @@ def test_a_stopped_one_stays_stopped(
 
 def test_two_at_once(lab: Lab, kind: str, web: Any) -> None:
     """One moves it, the other is told that it is busy; so is who wants to do something else with it."""
-    moved = web.move(lab["beta"], bandwidth="4 MiB")
+    moved = web.move(lab["beta"], bandwidth="8 MiB")
     with pytest.raises(Busy):
         web.move(lab["beta"])
     with pytest.raises(Busy):
@@ -184,7 +184,7 @@ def test_two_at_once(lab: Lab, kind: str, web: Any) -> None:
 def test_cancelled(lab: Lab, kind: str, web: Any, *, stands_still: bool) -> None:
     """Cancelled before its stop or while its files are copied, it goes on where it was."""
     if stands_still:
-        moved = web.move(lab["beta"], bandwidth="2 MiB")
+        moved = web.move(lab["beta"], bandwidth="8 MiB")
         until(lambda: moved.stopped_s and moved.phase == "copying files", "its files are being copied", 60)
     else:
         moved = web.move(lab["beta"])
@@ -242,7 +242,7 @@ def test_the_disk_there_is_full(lab: Lab, kind: str, web: Any) -> None:
 @pytest.mark.parametrize("phase", ["preparing the destination", "copying files"])
 def test_the_destination_was_killed(lab: Lab, kind: str, web: Any, phase: str) -> None:
     """The machine goes on where it was; the host made again takes it."""
-    moved = web.move(lab["beta"], bandwidth="2 MiB")
+    moved = web.move(lab["beta"], bandwidth="8 MiB")
     until(lambda: moved.phase == phase, f"it is {phase}", 60)
     os.kill(first_process(lab["beta"]), signal.SIGKILL)
     with pytest.raises(LabError, match="on alpha as before"):
@@ -252,3 +252,19 @@ def test_the_destination_was_killed(lab: Lab, kind: str, web: Any, phase: str) -
     check_whole(lab, kind, "alpha")
     web.move(beta, watch=False).wait(LONG_S)
     check_whole(lab, kind, "beta")
+
+
+def test_the_source_was_killed(lab: Lab, kind: str) -> None:
+    """The machine is lost with it, the error says so, and nothing of it is at the destination."""
+    web = getattr(lab["alpha"], kind).create("web", networks=["lan"])
+    web.run(["dd", "if=/dev/zero", "of=/root/much", "bs=1M", "count=8"], check=True)
+    moved = web.move(lab["beta"], bandwidth="1 MiB")
+    until(lambda: moved.phase == "copying files", "its files are being copied", 60)
+    os.kill(first_process(lab["alpha"]), signal.SIGKILL)
+    with pytest.raises(LabGone, match="lost with its host"):
+        moved.wait(LONG_S)
+    until(lambda: not lab["alpha"].is_alive, "alpha has ended", 30)
+    lab.add_host("alpha")
+    assert where(lab, kind) == []
+    assert lab.machines() == []
+    getattr(lab["beta"], kind).create("web", networks=["lan"]).destroy()
