@@ -133,8 +133,8 @@ class Migration(ABC):
                         f"{self.machine.name} is still on its way after {timeout_s:g} s", machine=self.machine.name,
                         hint="wait() longer, or cancel() it",
                     )  # fmt: skip
-        if self._result is None:
-            raise self._error or LabError(f"nothing came of the move of {self.machine.name}")
+            if self._result is None:
+                raise self._error or LabError(f"nothing came of the move of {self.machine.name}")
         return self._result
 
     def cancel(self) -> None:

@@ -22,7 +22,6 @@ from labkit.operations import _cold
 from labkit.operations._flow import Flow
 from labkit.testing import settle, take_stock
 
-pytestmark = [pytest.mark.core]
 LONG_S = 120
 
 MOVE = VICTIM + 'alpha.{0}["web"].move(alpha.lab["beta"]).wait(100)'

@@ -24,7 +24,7 @@ from labkit.operations import _kvm, _tls
 from labkit.operations.migration import Migration
 from labkit.testing import settle, take_stock
 
-pytestmark = [pytest.mark.core, pytest.mark.xdist_group("migration faults"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("migration faults"), pytest.mark.timeout(300)]
 
 SLOWLY = "8 MiB"  # a second: some ten seconds for the memory of a small machine
 
@@ -98,7 +98,8 @@ def kill_at(phase: str, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
             killing(_kvm.Marks, "_at_source")
 
 
-@pytest.mark.parametrize("phase", ["preparing", "beginning", "switching"])
+@pytest.mark.core
+@pytest.mark.parametrize("phase", ["preparing", pytest.param("beginning", marks=pytest.mark.slow), "switching"])
 def test_the_destination_is_killed(web: KvmMachine, monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
     """The destination host is killed in a phase: the machine goes on where it was."""
     beta = web.host.lab["beta"]
@@ -160,6 +161,7 @@ def test_the_network_between_the_hosts_is_cut(web: KvmMachine) -> None:
     is_alive_once(web, "beta")
 
 
+@pytest.mark.slow
 def test_the_network_comes_back(web: KvmMachine) -> None:
     """Cut for a moment, the move goes on and comes to its end."""
     beta = web.host.lab["beta"]
@@ -222,6 +224,7 @@ move.wait()
 """
 
 
+@pytest.mark.core
 def test_two_move_it(web: KvmMachine) -> None:
     """Two callers, in one process or in two: one wins, the other is told; nothing else may be done to it."""
     lab = web.host.lab
@@ -237,6 +240,7 @@ def test_two_move_it(web: KvmMachine) -> None:
     is_alive_once(web, "beta")
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("when", ["copying", "switching"])
 def test_the_mover_is_killed(
     lab: Lab,
