@@ -27,7 +27,7 @@ class SerialLine(Line):
         super().__init__()
         self._machine = machine
         self._log = machine.folder / "console.log"
-        self._console = machine.console()
+        self._host, self._console = machine.host, machine.console()
         self._at = 0
         self._ended = threading.Event()
         self._eager_until = 0.0
@@ -58,6 +58,9 @@ class SerialLine(Line):
 
     def write(self, data: bytes) -> None:
         self._eager_until = time.monotonic() + _EAGER_FOR_S
+        if self._host is not self._machine.host:  # it has moved, and so has its keyboard
+            self._console.close()
+            self._host, self._console = self._machine.host, self._machine.console()
         self._console.write(data.decode(errors="replace"))
 
     def resize(self, rows: int, columns: int) -> None:

@@ -126,17 +126,15 @@ class KvmMachine(Machine):
 
     def leaving(self, to: Host) -> None:
         """It begins to move: until it has landed, what the engines tell of it is not believed."""
-        self.is_moving = True
-        to.kvm.expect(self)
-        self.told(State.MOVING)
+        self.is_moving, self._state = True, State.MOVING
+        super().leaving(to)
+
+    def stand_on(self, host: Host) -> None:
+        super().stand_on(host)
+        self._kvm = host.kvm
 
     def landed(self, host: Host) -> None:
-        """It is on `host` now, which may be the one it was to leave."""
-        left = self.host
-        for kvm in {left.kvm, self._kvm, host.kvm}:
-            kvm.part_with(self)
-        self.host, self._kvm, self._serial = host, host.kvm, None
-        host.kvm.expect(self)
+        super().landed(host)
         self.is_moving = False
 
     # Its identity

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import libvirt
 
-from ..errors import Cancelled, DeadlineExceeded, LabError
+from ..errors import Cancelled, DeadlineExceeded, EngineError, LabError, LabGone
 from ..machines import _cards, _libvirt
 from ..machines.spec import State
 from . import _kvm, _tls
 from ._client import Client, ClientView
 from .migration import Migration, notices
+from .plan import on_the_way
 from .plan import plan as make_plan
 from .spec import MigrationOptions, MigrationPlan, MigrationSample
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..machines._kvm_machine import KvmMachine
 
 _LOOK_S = 0.05
+_HALF_SECOND = 10  # looks
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
@@ -91,7 +94,7 @@ class KvmMigration(Migration):
                 self._client = Client(machine)
             stats = self._migrate(deadline, disk if disk != before else None)
         except LabError as error:
-            failure = error
+            failure = self._explained(error)
         finally:
             self._say("settling")
             landed = _kvm.settle(machine, source, to, ran=self._ran)
@@ -156,7 +159,7 @@ class KvmMigration(Migration):
         while not moving.done():
             with contextlib.suppress(libvirt.libvirtError):  # the domain may have left just now
                 if now := _kvm.sample(domain, postcopy=marks.is_postcopy):
-                    self.samples.append(now)
+                    self.samples.append(self._with_speed(now))
                     self._say(now.phase, now.fraction)
             if self._cancelled.is_set():
                 raise Cancelled(
@@ -166,6 +169,22 @@ class KvmMigration(Migration):
                 raise self._too_late()
             with contextlib.suppress(TimeoutError):
                 moving.exception(_LOOK_S)
+
+    def _with_speed(self, now: MigrationSample) -> MigrationSample:
+        """With the speed of the last half second: QEMU's own figure stays what it was when nothing goes any more."""
+        past = next((old for old in self.samples[-_HALF_SECOND:] if old.done_bytes <= now.done_bytes), None)
+        if past is None or past.phase != now.phase:
+            return now
+        speed = (now.done_bytes - past.done_bytes) / max(now.time_s - past.time_s, _LOOK_S)
+        return replace(now, bytes_per_second=round(speed))
+
+    def _explained(self, failure: LabError) -> LabError:
+        """A failure of libvirt's, with the reason if it is that the hosts do not reach each other any more."""
+        if isinstance(failure, EngineError | LabGone):
+            for obstacle in on_the_way(self.machine, self.destination):
+                failure.message = f"{obstacle.what} any more ({failure.message})"
+                failure.hint = f"{obstacle.hint}, then move it again"
+        return failure
 
     def _too_late(self) -> DeadlineExceeded:
         now = self.progress

@@ -32,7 +32,7 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
     """See `Machine.migration_plan`; `InvalidValue` for a host that it cannot be meant."""
     check_host(machine, to)
     runs = machine.refresh() in (State.RUNNING, State.PAUSED, State.MOVING)
-    obstacles = list(_on_the_way(machine, to))
+    obstacles = list(on_the_way(machine, to))
     if not obstacles:
         obstacles = [*_at_the_destination(machine, to, options, runs=runs), *_of_the_machine(machine, options)]
     disk_bytes = _allocated(machine.disk()) if options.storage == "copy" else 0
@@ -73,7 +73,7 @@ def _way(options: MigrationOptions, *, runs: bool) -> str:
     return words
 
 
-def _on_the_way(machine: KvmMachine, to: Host) -> Iterator[Obstacle]:
+def on_the_way(machine: KvmMachine, to: Host) -> Iterator[Obstacle]:
     """Whether the two hosts live and reach each other."""
     if not to.is_alive:
         yield Obstacle(f"{to.name} does not answer", f'lab.add_host("{to.name}") makes it again')

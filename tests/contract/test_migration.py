@@ -139,6 +139,17 @@ def test_no_write_is_lost(web: KvmMachine) -> None:
     web.run(["rm", "-f", "/run/from", "/run/to"], check=True)
 
 
+def test_a_terminal_stays(web: KvmMachine) -> None:
+    """A terminal that was open before is one on the same machine afterwards, with what was said meanwhile."""
+    heard: list[bytes] = []
+    line = web.line()
+    leave = line.follow(heard.append)
+    web.migrate(away(web)).wait(100)
+    line.write(b"echo $((6*7))-there\n")
+    until(lambda: b"42-there" in b"".join(heard), "the terminal answers", 20)
+    leave()
+
+
 def test_a_command_goes_on(web: KvmMachine) -> None:
     """A command that runs in the machine while it moves comes to its end, and so does one begun meanwhile."""
     with ThreadPoolExecutor(2) as pool:

@@ -192,7 +192,7 @@ def test_a_busy_lab_gives_few_messages(lab: Lab, diagram: Diagram) -> None:
     assert 1 <= len(sent) <= 2 * took + 2
     box.refresh()
     box.tell()
-    until(lambda: states(diagram)["machine/beta/box"] == "running", 5)
+    until(lambda: states(diagram)["machine/beta/box"] == "running", timeout_s=5)
 
 
 def test_a_closed_lab_says_so_and_leaves_no_thread(lab_name: str) -> None:
@@ -227,7 +227,7 @@ def test_hosts_come_and_end(lab: Lab, diagram: Diagram) -> None:
         [pid] = [host["pid"] for name, host in channel.request("info")["hosts"].items() if name == "gamma"]
         lab_process = channel.peer_pid()
     _kill_inside(lab_process, pid)
-    until(lambda: diagram.seen["hosts"][-1]["ended"], 30)
+    until(lambda: diagram.seen["hosts"][-1]["ended"], timeout_s=30)
     assert "machine/gamma/far" not in states(diagram)
     assert "has ended" in diagram.to_svg()
 

@@ -62,7 +62,7 @@ def test_a_button_acts_in_the_background(machine: Machine) -> None:
         card.asked_verb("snapshot", {"name": "from-card"})
         until(lambda: machine.activity is not None)
         card.asked_verb("pause")
-        until(lambda: machine.activity is None, 60)
+        until(lambda: machine.activity is None, timeout_s=60)
         assert "from-card" in machine.snapshots()  # type: ignore[attr-defined]
         assert machine.refresh() is State.RUNNING
         card.asked_verb("snapshot", {"name": "from-card"})
@@ -142,7 +142,7 @@ def test_a_form_checks_and_creates(lab: Lab, machine: Machine) -> None:
         assert form.errors == {}
         assert form.code == 'f_1 = lab["alpha"].kvm.create("f-1", memory="96 MiB")'
         form.asked_create()
-        until(lambda: not form.busy, 90)
+        until(lambda: not form.busy, timeout_s=90)
         assert form.failed == []
         assert lab["alpha"].kvm["f-1"].spec.memory_bytes == 96 * 2**20
         lab["alpha"].kvm["f-1"].destroy()
@@ -211,13 +211,13 @@ def test_a_table_sees_hosts_come_and_go(lab: Lab, machine: Machine) -> None:
         other = Lab.attach(lab.name)
         gamma = other.add_host("gamma")
         gamma.lxc.create("box")
-        until(lambda: "box" in {row["name"] for row in table.rows}, 20)
+        until(lambda: "box" in {row["name"] for row in table.rows}, timeout_s=20)
         with other.channel() as channel:
             pid = next(host["pid"] for name, host in channel.request("info")["hosts"].items() if name == "gamma")
         children = psutil.Process(channel_pid(other)).children()
         [process] = [each for each in children if namespaced_pid(each.pid) == pid]
         process.kill()
-        until(lambda: {host["name"]: host["ended"] for host in table.hosts}["gamma"], 20)
+        until(lambda: {host["name"]: host["ended"] for host in table.hosts}["gamma"], timeout_s=20)
         assert "box" not in {row["name"] for row in table.rows}
     finally:
         table.close()

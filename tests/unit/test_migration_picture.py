@@ -295,12 +295,12 @@ def test_the_widget_tells_once_a_second_and_ends_with_the_migration(monkeypatch:
         migration.phase = f"phase {len(migration.samples)}"
         return len(times) >= 3
 
-    _wait.until(happens, 30)
+    _wait.until(happens, timeout_s=30)
     assert all(late - early > 0.9 for early, late in itertools.pairwise(times))
     assert "phase" in shown.now["doing"]
     migration.result, migration.ended_s = result, time.monotonic()
     migration.is_done = True
-    _wait.until(lambda: not threads(), 30)
+    _wait.until(lambda: not threads(), timeout_s=30)
     assert "as libvirt reports it" in shown.outcome
     assert shown.now["end"][2] == "moved"
     shown.close()
@@ -312,7 +312,7 @@ def test_a_closed_widget_leaves_no_thread() -> None:
     shown = MigrationView(migration)
     assert threads() == ["labkit-migration-web"]
     shown.close()
-    _wait.until(lambda: not threads(), 30)
+    _wait.until(lambda: not threads(), timeout_s=30)
 
 
 def test_the_button_cancels_and_the_width_is_followed() -> None:
