@@ -225,7 +225,8 @@ name=$1 notes=$2 here=$3 there=$4
 src() { virsh -q -c "qemu+unix:///system?socket=$source" "$@" "$name" 2>/dev/null; }
 dst() { virsh -q -c "qemu+unix:///system?socket=$destination" "$@" "$name" 2>/dev/null; }
 source=$5 destination=$6 ran=$7 tries=0
-while [ $tries -lt 600 ] && { src domjobinfo; dst domjobinfo; } | grep -q 'Job type: *[BU]'; do
+while [ $tries -lt 200 ] && { src domjobinfo; dst domjobinfo; } | grep -q 'Job type: *[BU]'; do
+    [ $tries -lt 30 ] || src domjobabort  # by then libvirt should have noticed that nobody waits for it
     sleep 0.1
     tries=$((tries + 1))
 done
