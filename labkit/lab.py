@@ -159,7 +159,7 @@ class Lab:
 
     def _tell_notices(self) -> None:
         """Say once what has happened since somebody last opened the lab, such as how an interrupted move ended."""
-        for notice in sorted((self.folder / "notices").glob("*")):
+        for notice in sorted(self.notices.glob("*")):
             with contextlib.suppress(FileNotFoundError):  # somebody else tells it
                 sentence = notice.read_text().strip()
                 notice.unlink()
@@ -287,6 +287,11 @@ class Lab:
     def kept_folders(self) -> list[Path]:
         """Folders that must stay reachable in every host."""
         return [self.folder, self.sockets, _paths.cache_home()]
+
+    @property
+    def notices(self) -> Path:
+        """The folder with what the next who opens the lab is to be told, a file for each sentence."""
+        return self.folder / "notices"
 
     def journal(self, what: str, **words: Any) -> None:
         """Note in the lab's journal that something was made or removed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from abc import ABC, abstractmethod
@@ -219,3 +220,10 @@ class Host(ABC):
         from .._html_host import host_bundle
 
         return host_bundle(self)
+
+
+def drop_reserved(folder: Path) -> None:
+    """Remove a folder that `Host.reserve_folder` has made and nobody has put anything into."""
+    with contextlib.suppress(OSError):
+        (folder / "host").unlink()
+        folder.rmdir()

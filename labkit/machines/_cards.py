@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._changes import What
 from .._paths import write_whole
 from ..errors import Busy, InvalidState, LabError, NameInUse, NotFound
+from ..hosts.base import drop_reserved
 from ..networks.link import Link, check, shape
 from .spec import NetworkInterface, State
 
@@ -38,14 +39,14 @@ def attach(machine: Machine, wanted: NetworkInterface) -> NetworkInterface:
     pending = f"attaching-{network.name}"
     folder = machine.notes / pending
     if network.has_settled(machine.name):  # left by one who died at the very end
-        _remove(folder)
+        drop_reserved(folder)
     undo = [*machine.unplugging(network.name), ["rm", "-rf", "--", str(folder)]]
     try:
         with machine.host.reserve_folder(folder, undo) as commit:
 
             def finish() -> None:
                 commit()
-                _remove(folder)
+                drop_reserved(folder)
 
             try:
                 card = _connect(machine, network, wanted, pending, live=live, finish=finish)
@@ -89,12 +90,6 @@ def _connect(
             network.release(machine.name)
         raise
     return card
-
-
-def _remove(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        (folder / "host").unlink()
-        folder.rmdir()
 
 
 def detach(machine: Machine, network: str) -> None:

@@ -22,7 +22,6 @@ from .._run import Completed, check_argv
 from .._values import check_name, format_count, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from ..hosts import _cgroups
-from ..operations.spec import MigrationOptions, MigrationPlan
 from . import _cards, _kvm_cards, _libvirt
 from ._agent import Agent
 from ._domain import alias, check_vcpus
@@ -36,6 +35,7 @@ from .spec import KvmSpec, NetworkInterface, Sample, Screenshot, State
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..operations.migration import Migration
+    from ..operations.spec import MigrationPlan
     from ._line import Line
     from .kvm import KvmEngine
 
@@ -116,11 +116,13 @@ class KvmMachine(Machine):
 
     def migration_plan(self, to: Host, **how: Any) -> MigrationPlan:
         from ..operations.plan import plan
+        from ..operations.spec import MigrationOptions
 
         return plan(self, to, MigrationOptions.checked(**how))
 
     def migrate(self, to: Host, **how: Any) -> Migration:
         from ..operations._kvm_migration import KvmMigration
+        from ..operations.spec import MigrationOptions
 
         return KvmMigration(self, to, MigrationOptions.checked(**how))
 

@@ -11,18 +11,18 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
-from ..errors import Busy, Cancelled, DeadlineExceeded, InvalidValue, LabError, NotSupported
+from ..errors import Busy, InvalidValue, LabError, NotSupported
+from ..hosts.base import drop_reserved
 from ..machines import _cards
 from ..machines._docker_checkpoint import require_criu
 from ..machines.base import MOVING
 from ..machines.spec import State
 from ._client import Client, ClientView
 from ._flow import Flow
-from .migration import Migration, notices
+from .migration import Migration
 from .plan import check_host, speed
 from .spec import MigrationOptions, MigrationPlan, MigrationSample, Obstacle
 
@@ -143,7 +143,7 @@ class ColdMigration(Migration):
     def _undo(self) -> list[list[str]]:
         """What the source does: it waits until the destination has cleared away, and then settles its part."""
         carrier, notes, here, there = self._carrier, self.machine.notes, self.source.name, self.destination.name
-        words = [self.machine.name, str(notes), here, there, str(notices(self.source.lab.folder))]
+        words = [self.machine.name, str(notes), here, there, str(self.source.lab.notices)]
         again = _sh(_IF_THERE, str(notes / MOVING / _STOPPING), *carrier.starting())
         return [
             _sh(_UNTIL_GONE, str(notes / ARRIVING)),
@@ -160,7 +160,7 @@ class ColdMigration(Migration):
             ["rm", "-rf", "--", str(arriving)],
         ]
         try:
-            _remove(arriving)  # of a destination that died together with who moved the machine
+            drop_reserved(arriving)  # of a destination that died together with who moved the machine
             commit = self._held.enter_context(self.destination.reserve_folder(arriving, undo))
         except BaseException as error:
             super()._release()
@@ -176,7 +176,7 @@ class ColdMigration(Migration):
     def _release(self) -> None:
         with contextlib.suppress(LabError):
             self._commit_there()
-        _remove(self.machine.notes / ARRIVING)
+        drop_reserved(self.machine.notes / ARRIVING)
         with contextlib.suppress(OSError):
             (self.machine.notes / MOVING / _STOPPING).unlink()
         super()._release()
@@ -279,22 +279,6 @@ class ColdMigration(Migration):
         self.samples.append(sample)
         self._say(sample.phase, sample.fraction)
 
-    def _check(self, deadline: float) -> None:
-        name = self.machine.name
-        if self._cancelled.is_set():
-            raise Cancelled(f"the move of {name} was cancelled", machine=name, hint="move it again")
-        if time.monotonic() > deadline:
-            raise DeadlineExceeded(
-                f"{name} had not moved within {self.options.timeout_s:g} s", machine=name,
-                hint="give it longer with timeout_s=…",
-            )  # fmt: skip
-
 
 def _sh(script: str, *words: str) -> list[str]:
     return ["sh", "-uc", script, "labkit", *words]
-
-
-def _remove(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        (folder / "host").unlink()
-        folder.rmdir()

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import libvirt
 
-from ..errors import Cancelled, DeadlineExceeded, EngineError, LabError, LabGone
+from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, LabGone
 from ..machines import _cards, _libvirt
 from ..machines.spec import State
 from . import _kvm, _tls
 from ._client import Client, ClientView
-from .migration import Migration, notices
+from .migration import Migration
 from .plan import on_the_way
 from .plan import plan as make_plan
 from .spec import MigrationOptions, MigrationPlan, MigrationSample
@@ -75,7 +75,7 @@ class KvmMigration(Migration):
         words = [
             machine.name, str(notes), self.source.name, self.destination.name,
             str(self.source.kvm.connection_path()), str(self.destination.kvm.connection_path()),
-            "yes" if self._ran else "no", str(notices(machine.host.lab.folder)),
+            "yes" if self._ran else "no", str(machine.host.lab.notices),
         ]  # fmt: skip
         return [["sh", "-uc", _kvm.SETTLE, "labkit", *words]]
 
@@ -83,16 +83,16 @@ class KvmMigration(Migration):
         machine, source, to = self.machine, self.source, self.destination
         deadline = self.began_s + self.options.timeout_s
         before = machine.disk()
-        disk = machine.folder / f"disk-{to.name}.qcow2" if self.plan.disk_bytes else before
+        copy = machine.folder / f"disk-{to.name}.qcow2" if self.plan.disk_bytes else None
         landed: Host | None = source
         view: ClientView | None = None
         stats: dict[str, int] = {}
         failure: LabError | None = None
         try:
-            self._prepare(disk if disk != before else None)
+            self._prepare(before, copy)
             if self.options.watch and self._ran:
                 self._client = Client(machine)
-            stats = self._migrate(deadline, disk if disk != before else None)
+            stats = self._migrate(deadline, copy)
         except LabError as error:
             failure = self._explained(error)
         finally:
@@ -102,7 +102,7 @@ class KvmMigration(Migration):
                 view = self._client.end()
             if self._marks:
                 self._marks.close()
-            self._land(landed, before, disk)
+            self._land(landed, before, copy)
         if landed is not to:
             raise self._why(failure, landed)
         last = self.progress or MigrationSample(0.0, "")
@@ -114,7 +114,7 @@ class KvmMigration(Migration):
             rounds=stats.get("memory_iteration", last.round),
         )  # fmt: skip
 
-    def _prepare(self, disk: Path | None) -> None:
+    def _prepare(self, disk: Path, copy: Path | None) -> None:
         machine, hosts = self.machine, [self.source, self.destination]
         if self.options.tls:
             self._say("making certificates")
@@ -123,22 +123,27 @@ class KvmMigration(Migration):
         _kvm.limit_patience(hosts)
         for card in machine.spec.interfaces:
             machine.host.lab.networks[card.network].ensure_on(self.destination)
-        if disk:
-            backing = self.source.kvm.backing_of(machine.disk())
-            self.destination.kvm.make_overlay(disk, *backing, machine.spec.disk_bytes)
+        if copy:
+            backing = self.source.kvm.backing_of(disk)
+            self.destination.kvm.make_overlay(copy, *backing, machine.spec.disk_bytes)
 
     def _domain(self) -> libvirt.virDomain:
         with _libvirt.spoken(self.source.name, self.machine.name):
             return self.source.kvm.connection().lookupByName(self.machine.name)
 
-    def _migrate(self, deadline: float, disk: Path | None) -> dict[str, int]:
+    def _migrate(self, deadline: float, copy: Path | None) -> dict[str, int]:
         """Have libvirt move it, and follow that; returns what libvirt noted of it at the end."""
         there, domain = self.destination.kvm.connection(), self._domain()
         running = bool(domain.isActive())
-        flags = _kvm.flags_of(self.options, running=running, copy=disk is not None)
+        if copy and not running:  # libvirt copies no disk at rest: it would be on an empty one
+            raise InvalidState(
+                f"{self.machine.name} has stopped just now", hint="move it again", machine=self.machine.name,
+                host=self.source.name,
+            )  # fmt: skip
+        flags = _kvm.flags_of(self.options, running=running, copy=copy is not None)
         parameters = _kvm.parameters_of(self.options, self.destination, running=running)
-        if disk:
-            parameters |= _kvm.with_disk(domain, str(disk))
+        if copy:
+            parameters |= _kvm.with_disk(domain, str(copy))
         marks = self._marks = _kvm.Marks(self.machine.name, self.source, self.destination)
         with _libvirt.spoken(self.source.name, self.machine.name):
             if self.options.downtime_s and running:
@@ -161,12 +166,7 @@ class KvmMigration(Migration):
                 if now := _kvm.sample(domain, postcopy=marks.is_postcopy):
                     self.samples.append(self._with_speed(now))
                     self._say(now.phase, now.fraction)
-            if self._cancelled.is_set():
-                raise Cancelled(
-                    f"the move of {self.machine.name} was cancelled", machine=self.machine.name, hint="move it again"
-                )
-            if time.monotonic() > deadline:
-                raise self._too_late()
+            self._check(deadline)
             with contextlib.suppress(TimeoutError):
                 moving.exception(_LOOK_S)
 
@@ -206,14 +206,14 @@ class KvmMigration(Migration):
             with contextlib.suppress(TimeoutError):
                 moving.exception(0.2)
 
-    def _land(self, landed: Host | None, before: Path, disk: Path) -> None:
+    def _land(self, landed: Host | None, disk: Path, copy: Path | None) -> None:
         """Note where it is now, for everybody; what is not needed any more goes."""
         machine = self.machine
         if landed is None:
             return
         self._note(landed)
-        if before != disk:
-            (before if landed is self.destination else disk).unlink(missing_ok=True)
+        if copy:
+            (disk if landed is self.destination else copy).unlink(missing_ok=True)
         self._release()
         machine.landed(landed)
         with contextlib.suppress(LabError):

@@ -7,13 +7,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
 from .._paths import write_whole
 from .._progress import progress, quietly
 from ..errors import Busy, Cancelled, DeadlineExceeded, InvalidState, LabError, LabGone, NotSupported
+from ..hosts.base import drop_reserved
 from ..machines.base import MOVING
 from ..machines.spec import State
 from ._client import Client, ClientView
@@ -175,6 +175,20 @@ class Migration(ABC):
 
     # How it is done
 
+    def _check(self, deadline: float) -> None:
+        """Raise what is to end it."""
+        if self._cancelled.is_set():
+            name = self.machine.name
+            raise Cancelled(f"the move of {name} was cancelled", machine=name, hint="move it again")
+        if time.monotonic() > deadline:
+            raise self._too_late()
+
+    def _too_late(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"{self.machine.name} had not moved within {self.options.timeout_s:g} s", machine=self.machine.name,
+            hint="give it longer with timeout_s=…",
+        )  # fmt: skip
+
     def _raise_obstacles(self) -> None:
         for obstacle in self.plan.obstacles:
             if obstacle.stops:
@@ -259,9 +273,7 @@ class Migration(ABC):
         """Let others move it again; nothing is to be undone any more."""
         with contextlib.suppress(LabError):
             self._commit()
-        with contextlib.suppress(OSError):
-            (self.machine.notes / MOVING / "host").unlink()
-            (self.machine.notes / MOVING).rmdir()
+        drop_reserved(self.machine.notes / MOVING)
 
     def _ipython_display_(self) -> None:
         from ..widgets import show
@@ -277,8 +289,3 @@ class Migration(ABC):
     def __repr__(self) -> str:
         how = str(self._error) if self._error else "done" if self._result else self._phase
         return f"<Migration of {self.machine.name} from {self.source.name} to {self.destination.name}: {how}>"
-
-
-def notices(folder: Path) -> Path:
-    """Where a lab keeps what the next who opens it is to be told."""
-    return folder / "notices"

@@ -35,7 +35,7 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
     obstacles = list(on_the_way(machine, to))
     if not obstacles:
         obstacles = [*_at_the_destination(machine, to, options, runs=runs), *_of_the_machine(machine, options)]
-    disk_bytes = _allocated(machine.disk()) if options.storage == "copy" else 0
+    disk_bytes = _allocated(machine.disk()) if runs and options.storage == "copy" else 0
     memory_bytes = machine.stats().memory_bytes if runs else 0
     memory_bytes = min(memory_bytes, machine.spec.memory_bytes) or (machine.spec.memory_bytes if runs else 0)
     pace, basis = speed(machine)

@@ -216,6 +216,18 @@ def test_a_stopped_machine_moves_at_rest(lab: Lab) -> None:
     box.destroy()
 
 
+def test_at_rest_nothing_is_copied(lab: Lab) -> None:
+    """A stopped machine that is to take its disk along keeps it where both hosts have it, with all that is on it."""
+    box = lab["alpha"].kvm.create("rest")
+    box.run(["sh", "-c", "echo kept >/root/kept; sync"], check=True)
+    box.stop()
+    assert box.migration_plan(lab["beta"], storage="copy").disk_bytes == 0
+    box.migrate(lab["beta"], storage="copy").wait(60)
+    box.start()
+    assert box.run(["cat", "/root/kept"]).stdout == "kept\n"
+    box.destroy()
+
+
 def test_a_plan_says_what_is_in_the_way(web: KvmMachine, lab: Lab) -> None:
     """Each obstacle comes with what to do; nothing moves, and what should be known does not stop it."""
     to = away(web)
