@@ -79,6 +79,8 @@ class Screenshot:
 class Sample:
     """One reading of a machine's counters; counters only grow while it runs.
 
+    What is None is not told here, by this engine or on this host.
+
     Attributes
     ----------
     time_s
@@ -89,6 +91,22 @@ class Sample:
         Memory of the host that it holds now.
     disk_read_bytes, disk_written_bytes, received_bytes, sent_bytes
         Totals over all its disks and network interfaces since it started.
+    cpu_wait_seconds
+        Time in which its processors had work but got none of the host's.
+    processors
+        How many of them it may use at most.
+    memory_used_bytes, memory_cached_bytes, memory_total_bytes
+        As seen from inside: what its processes need, what could be given back, and what there is.
+    swapped_in_bytes, swapped_out_bytes
+        Totals since it started.
+    disk_requests, disk_seconds
+        Reads and writes, and the time that they took, since it started.
+    disk_used_bytes, disk_total_bytes
+        What its disk takes of the host's now, and what it may take at most.
+    received_packets, sent_packets, dropped_packets
+        Totals over all network interfaces since it started.
+    oom_kills
+        Its processes that the kernel has killed because memory ran out.
     """
 
     time_s: float
@@ -98,6 +116,42 @@ class Sample:
     disk_written_bytes: int
     received_bytes: int
     sent_bytes: int
+    cpu_wait_seconds: float | None = None
+    processors: float | None = None
+    memory_used_bytes: int | None = None
+    memory_cached_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    swapped_in_bytes: int | None = None
+    swapped_out_bytes: int | None = None
+    disk_requests: int | None = None
+    disk_seconds: float | None = None
+    disk_used_bytes: int | None = None
+    disk_total_bytes: int | None = None
+    received_packets: int | None = None
+    sent_packets: int | None = None
+    dropped_packets: int | None = None
+    oom_kills: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample(Sample):
+    """One reading of a host: what its own processes use, and how full the whole of it is.
+
+    Hosts that are namespaces share the machine that they are on: `processors`, `busy_seconds`, memory's
+    total and use, pressure and disk are then those of that machine.
+
+    Attributes
+    ----------
+    busy_seconds
+        Processor time that was used on it, by whatever.
+    pressure_cpu_seconds, pressure_memory_seconds, pressure_io_seconds
+        Time in which something waited for it, where the kernel tells (PSI).
+    """
+
+    busy_seconds: float | None = None
+    pressure_cpu_seconds: float | None = None
+    pressure_memory_seconds: float | None = None
+    pressure_io_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
