@@ -44,6 +44,7 @@ class KvmEngine(Engine[KvmMachine]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
+        self._bulk = _libvirt.BulkStats(STATS)
         self._connection: libvirt.virConnect | None = None
         self._acceleration: Acceleration | None = None
         self.listeners: list[Callable[[str, int, int], None]] = []  # called with each event of a domain's life
@@ -319,10 +320,7 @@ class KvmEngine(Engine[KvmMachine]):
         if connection is None:
             return {}
         with spoken(self.host.name):  # a reading does not renew the lease
-            found = connection.getAllDomainStats(
-                STATS,
-                libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE,
-            )
+            found = self._bulk.ask(connection)
         now = time.monotonic()
         return {domain.name(): sample_of(words, now) for domain, words in found if not is_template(domain.name())}
 

@@ -87,10 +87,10 @@ def test_a_group_that_has_just_ended_is_left_out(groups: Path) -> None:
 
 def test_processes_are_added_up() -> None:
     """A family's processor time holds what its children that have ended have used."""
-    code = (
-        "import os, time\nif not os.fork():\n while time.process_time() < 0.3: pass\n os._exit(0)\nos.wait(); input()"
+    busy = (
+        "import os, time\nif not os.fork():\n while time.process_time() < 0.3: pass\n os._exit(0)\nos.wait()\ninput()"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen([sys.executable, "-c", busy], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         _wait.until(lambda: _meter.Processes().cpu_s[str(child.pid)] > 0.2, "its child has ended", timeout_s=30)
         processes = _meter.Processes()
         assert str(child.pid) in processes.family(str(os.getpid()))
