@@ -52,6 +52,7 @@ class Metrics:
         self._lab = lab
         self._lock = threading.RLock()
         self._lookers = -1
+        self._pinned = False  # somebody wants readings also while nothing shows them
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._store: Store | None = None
@@ -73,16 +74,24 @@ class Metrics:
         ------
         LabGone, InvalidValue
         """
-        if not self._lab.is_alive:
-            raise LabGone(
-                f"lab {self._lab.name} has ended, so nothing in it can be read",
-                hint=f'Lab.open("{self._lab.name}") makes it anew',
-            )
+        self._alive()
         if keep:
             seconds = parse_duration(keep, "time that readings are kept")
             if seconds > _LONGEST_S:
                 raise InvalidValue("readings are kept for at most a week", hint="save them to a file")
             (self._lab.folder / KEEP).write_text(f"{seconds}\n")
+        self._pinned = True
+        self._look()
+
+    def _alive(self) -> None:
+        if not self._lab.is_alive:
+            raise LabGone(
+                f"lab {self._lab.name} has ended, so nothing in it can be read",
+                hint=f'Lab.open("{self._lab.name}") makes it anew',
+            )
+
+    def _look(self) -> None:
+        """Look on, and see that there is a sampler."""
         with self._lock:
             if self._lookers < 0:
                 self._lookers = os.open(self._lab.folder / LOOKERS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -92,9 +101,15 @@ class Metrics:
                 threading.Thread(target=self._attend, args=args, name="labkit-metrics", daemon=True).start()
             self._have_sampler()
 
+    def release(self) -> None:
+        """Look on no more if only widgets did, and the last of them was closed."""
+        if not self._pinned:
+            self.stop()
+
     def stop(self) -> None:
         """Look on no more: alerts and what serves Prometheus end; the sampler does if nobody else looks on."""
         with self._lock:
+            self._pinned = False
             self._ended.set()
             for exporter in self._exporters:
                 exporter.close()
@@ -153,8 +168,9 @@ class Metrics:
 
         There may be none yet. `since_s` is the time of the oldest that is wanted.
         """
-        self.start()
+        self._alive()
         with self._lock:
+            self._look()
             try:
                 store = self._store = self._store or Store(self._lab.folder / STORE)
                 return [(row[0], store.subject(row[1]), row[2], row[3]) for row in store.read(after, since_s)]
@@ -197,6 +213,7 @@ class Metrics:
         from ._frame import frame
 
         wanted = _checked(metrics)
+        self.start()
         seconds = parse_duration(last, "time to look back")
         # With what comes before, for the first rates.
         rows = self._first_rows(time.monotonic() - seconds - 2 * EVERY_S)

@@ -1,4 +1,4 @@
-"""What keeps widgets up to date: one thread a lab that hears of changes, one that reads counters.
+"""What keeps widgets up to date: one thread a lab that hears of changes, one that takes in the sampler's readings.
 
 Both end when the last widget of the lab is closed. Nothing here runs in the kernel's main thread,
 and a burst of changes becomes one update: at most one each `_PAUSE_S`.
@@ -6,10 +6,11 @@ and a burst of changes becomes one update: at most one each `_PAUSE_S`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._changes import Change, What
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..lab import Lab
     from ..machines.base import Machine
-    from ..machines.spec import Sample
+    from ..monitoring.series import Window
 
 _PAUSE_S = 0.22
 _SAMPLE_S = 2.0
@@ -30,22 +31,11 @@ Key = tuple[str, str]
 Updater = Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """The last readings of one machine, as use: processors (1.0 is one of them) and bytes of memory."""
+    """The last use of one machine: `points` of processors (1.0 is one of them) and bytes of memory."""
 
-    __slots__ = ("_last", "points")
-
-    def __init__(self) -> None:
-        self._last: Sample | None = None
-        self.points: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
-
-    def add(self, sample: Sample) -> None:
-        """Take in a reading; a counter that went back means that the machine began anew."""
-        last, self._last = self._last, sample
-        if last is None or sample.time_s <= last.time_s or sample.cpu_seconds < last.cpu_seconds:
-            return
-        used = (sample.cpu_seconds - last.cpu_seconds) / (sample.time_s - last.time_s)
-        self.points.append((round(used, 3), sample.memory_bytes))
+    points: list[tuple[float, float]]
 
 
 class Watch:
@@ -148,23 +138,21 @@ class Watch:
             ended.wait(_PAUSE_S)
 
     def _read(self, ended: threading.Event) -> None:
+        from ..monitoring.series import Window  # numpy is loaded in this thread
+
+        window = None
         with watching():
             while not ended.is_set() and not self.closed:
                 self._look_around()
-                for host in self.lab:
-                    if host.name not in self.ended_hosts:
-                        self._read_host(host)
+                with contextlib.suppress(LabError, OSError):  # it is just ending
+                    window = window or Window(self.lab.metrics, _WINDOW * _SAMPLE_S, _SAMPLE_S)
+                    if window.advance():
+                        self.usage = _usage(window)
                 self._changed.set()
                 ended.wait(_SAMPLE_S)
-
-    def _read_host(self, host: Host) -> None:
-        for engine in host.engines():
-            try:
-                samples = engine.samples()
-            except (LabError, OSError):
-                continue  # it is just ending, or coming
-            for name, sample in samples.items():
-                self.usage.setdefault((host.name, name), Usage()).add(sample)
+        with self._lock:
+            if not self._updaters:
+                self.lab.metrics.release()
 
     def _look_around(self) -> None:
         """Whether the lab and its hosts live; hosts and networks that others have made or removed."""
@@ -178,6 +166,20 @@ class Watch:
         with self._lock:
             self._stale |= ended ^ self.ended_hosts
             self.ended_hosts = ended
+
+
+def _usage(window: Window) -> dict[Key, Usage]:
+    """What machines have used, where it is told."""
+    used, held = window.values("cpu"), window.values("memory")
+    found = {}
+    for subject in window.subjects():
+        points = [
+            (round(float(cpu), 3), float(memory)) for cpu, memory in zip(used[subject], held[subject], strict=True)
+            if cpu == cpu and memory == memory  # noqa: PLR0124  nan: not told
+        ]  # fmt: skip
+        if subject.machine and points:
+            found[subject.host, subject.machine] = Usage(points)
+    return found
 
 
 def _safely(update: Updater) -> None:
