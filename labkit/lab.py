@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from .hosts.base import Host
     from .machines._docker_registry import Registry
     from .machines.base import Machine
+    from .monitoring.bottleneck import Diagnosis
     from .monitoring.metrics import Metrics
     from .networks.connectivity import Connectivity
     from .networks.network import Networks
+    from .widgets.monitor import Monitor
     from .widgets.table import Table
     from .widgets.topology import Diagram
 
@@ -254,6 +256,41 @@ class Lab:
         from .monitoring.metrics import Metrics
 
         return Metrics(self)
+
+    def monitor(
+        self, machines: Iterable[Machine | str] | None = None, metrics: Iterable[str] | None = None,
+        window: float | str = "10 min", most: int = 10,
+    ) -> Monitor:  # fmt: skip
+        """What its machines do, as lines that move on once a second (widget).
+
+        Parameters
+        ----------
+        machines
+            Machines or hosts, or their names; all machines by default.
+        metrics
+            Names such as ``["cpu", "memory"]``; processor, memory, disk and network by default.
+        window
+            How far back, in seconds or words such as ``"10 min"``.
+        most
+            How many machines have a line and a colour of their own: the busiest.
+
+        Raises
+        ------
+        InvalidValue
+        """
+        from .widgets.monitor import Monitor
+
+        return Monitor(self, machines, metrics, window, most)
+
+    def diagnose(self, last: float | str = "1 min") -> Diagnosis:
+        """Which machine or host is short of what, since when, on which evidence, and what would help.
+
+        Parameters
+        ----------
+        last
+            How far back readings are judged, in seconds or words such as ``"5 min"``.
+        """
+        return self.metrics.diagnose(last)
 
     def topology(self) -> Diagram:
         """Its hosts, networks, machines and links as a live picture (widget)."""

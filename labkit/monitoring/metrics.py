@@ -11,11 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._values import parse_duration
-from ..errors import DeadlineExceeded, InvalidValue, LabGone
+from .._values import parse_duration, parse_size
+from ..errors import DeadlineExceeded, InvalidValue, LabGone, NotFound
 from ._sampler import EVERY_S, KEEP, LOCK, LOG, LOOKERS, STORE, is_held
 from ._store import Store
 from .alerts import Alert, AlertEvent, Alerts
@@ -27,11 +28,19 @@ if TYPE_CHECKING:
 
     from ..lab import Lab
     from ..machines.base import Machine
+    from .bottleneck import Diagnosis
+    from .changes import ChangeList
+    from .forecast import Forecast
     from .prometheus import Exporter
 
 _FIRST_S = 20.0  # for the first reading: a sampler that is just starting on a busy machine
 _LONGEST_S = 7 * 86400.0
 _LOOK_S = 0.05
+# What tells where a metric ends.
+_FULL = {
+    "cpu": "processors", "memory": "memory_total", "memory_used": "memory_total", "disk_used": "disk_total",
+    "busy": "processors",
+}  # fmt: skip
 
 Row = tuple[int, Subject, float, list[float | None]]
 
@@ -234,6 +243,73 @@ class Metrics:
         with contextlib.suppress(OSError):
             return (self._lab.folder / LOG).read_text()[-300:].strip() or "the sampler says nothing"
         return "there is no sampler"
+
+    # What it means
+
+    def diagnose(self, last: float | str = "1 min") -> Diagnosis:
+        """Who is short of what; see `Lab.diagnose`."""
+        from .bottleneck import diagnose
+
+        return diagnose(self.frame(last=last))
+
+    def forecast(
+        self, metric: str, machine: Machine | str, *, limit: float | str | None = None, last: float | str = "10 min",
+        horizon: float | str = "1 h",
+    ) -> Forecast:  # fmt: skip
+        """When a machine's memory, disk or processor will be full, with an interval; or why that cannot be said.
+
+        Parameters
+        ----------
+        metric, machine
+            Such as ``"memory"``, and a machine or host.
+        limit
+            When it is full, in the metric's unit, or words such as ``"64 MiB"``; by default where the machine ends.
+        last
+            How far back readings are taken into account.
+        horizon
+            What is further away is not told.
+
+        Raises
+        ------
+        InvalidValue, NotFound
+        """
+        from .forecast import forecast
+
+        check_metric(metric)
+        own = self._of_one([metric, *filter(None, [_FULL.get(metric)])], machine, last)
+        values = own[1]
+        if limit is not None:
+            most = float(parse_size(limit, "limit")) if isinstance(limit, str) else float(limit)
+        else:
+            ends = own[1][_FULL[metric]].dropna() if metric in _FULL else []
+            if not len(ends):
+                raise InvalidValue(
+                    f"nothing says where the {METRICS[metric].title} of {own[0].name} ends", hint="give a limit=…"
+                )
+            most = float(ends.iloc[-1])
+        found = forecast(values["time_s"], values[metric], most, horizon_s=parse_duration(horizon, "horizon"))
+        return replace(found, metric=metric, subject=own[0])
+
+    def changes(self, metric: str, machine: Machine | str, *, last: float | str = "10 min") -> ChangeList:
+        """Where the behaviour of a machine or host shifted.
+
+        Raises
+        ------
+        InvalidValue, NotFound
+        """
+        from .changes import changes
+
+        subject, own = self._of_one([check_metric(metric)], machine, last)
+        return changes(own["time_s"], own[metric]).of(metric, subject)
+
+    def _of_one(self, metrics: list[str], machine: Machine | str, last: float | str) -> tuple[Subject, pd.DataFrame]:
+        """The readings of one machine or host: of those that had its name, the one that was read last."""
+        table = self.frame(metrics, [machine], last=last)
+        if table.empty:
+            name = machine if isinstance(machine, str) else machine.name
+            raise NotFound(f"nothing was read of {ascii(name)[:60]}", hint="lab.metrics.frame() has what was read")
+        subject = Subject(*table[["host", "machine", "engine", "identity"]].iloc[-1])
+        return subject, table[(table["identity"] == subject.identity) & (table["host"] == subject.host)]
 
     def save(self, path: str | Path, last: float | str = "") -> Path:
         """Write what was read to a file that pandas reads.
