@@ -44,6 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--all", action="store_true", help="every lab of this user")
     down.set_defaults(execute=_down)
 
+    metrics = commands.add_parser("metrics", help="let Prometheus read a lab, or print what it would read")
+    metrics.add_argument("name", metavar="NAME", help="the lab")
+    where = metrics.add_mutually_exclusive_group()
+    where.add_argument("--port", type=int, help="serve on 127.0.0.1:PORT until Ctrl-C; 0 for a free one")
+    where.add_argument("--socket", help="serve on a Unix socket instead")
+    metrics.set_defaults(execute=_metrics)
+
     image = commands.add_parser("image", help="build, list and remove images")
     image.add_argument("action", choices=["build", "list", "remove"])
     image.add_argument("name", nargs="?", default="small")
@@ -103,6 +110,21 @@ def _down(words: argparse.Namespace) -> int:
         print(f"{name}: removed {had} in {time.monotonic() - began:.1f} s")
     if not names:
         print("There are no labs.")
+    return 0
+
+
+def _metrics(words: argparse.Namespace) -> int:
+    from .lab import Lab, watching
+
+    with watching():  # to look on is no use of the lab
+        lab = Lab.attach(words.name)
+        if words.port is None and not words.socket:
+            print(lab.metrics.prometheus(), end="")
+            return 0
+        with lab.metrics.serve(port=words.port or 0, socket=words.socket or "") as exporter:
+            print(exporter.address, flush=True)
+            while lab.is_alive:
+                time.sleep(1)
     return 0
 
 

@@ -51,7 +51,8 @@ class LabCollector(Collector):
 
 
 def text(metrics: Metrics) -> str:
-    """The last readings in Prometheus' text format."""
+    """The last readings in Prometheus' text format; waits for the first."""
+    metrics.frame(["memory"], last=1)
     return generate_latest(_registry(metrics)).decode()
 
 
