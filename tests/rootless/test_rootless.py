@@ -25,9 +25,10 @@ def user() -> Iterator[str]:
 
 
 @pytest.mark.timeout(1700)
-def test_core_passes_without_privileges(user: str) -> None:
+@pytest.mark.parametrize("part", ["contract", pytest.param("faults", marks=pytest.mark.slow)])
+def test_core_passes_without_privileges(user: str, part: str) -> None:
     """What is marked core holds for an ordinary user, from the building of the image on."""
-    suite = ["-m", "core and not slow", "-p", "no:cacheprovider", "-q", "tests/contract", "tests/faults"]
+    suite = ["-m", "core and not slow", "-p", "no:cacheprovider", "-q", f"tests/{part}"]
     done = as_user(user, [".venv/bin/python", "-m", "pytest", *suite], 1500)
     print(done.stdout[-6000:], done.stderr[-3000:])
     assert done.returncode == 0
