@@ -47,6 +47,7 @@ def _open(path: Path) -> None:
 
 def _bare() -> float:
     """Two hosts by shell."""
+    env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}  # a user's has no libvirtd
     as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
     with tempfile.TemporaryDirectory(prefix="lk-bare-") as name:
         folders = [Path(name) / host for host in ("a", "b")]
@@ -60,7 +61,7 @@ def _bare() -> float:
                 shutil.copy(folder / f"etc-{kind}", folder / kind)
         began = time.perf_counter()
         hosts = [
-            subprocess.Popen(["unshare", *as_user, *_NAMESPACES, "sh", "-c", _HOST, "sh", str(folder)])
+            subprocess.Popen(["unshare", *as_user, *_NAMESPACES, "sh", "-c", _HOST, "sh", str(folder)], env=env)
             for folder in folders
         ]
         with ThreadPoolExecutor() as pool:
