@@ -42,6 +42,7 @@ GROUND: dict[str, list[str] | None] = {
     "14_side_by_side": ["parameters", "lab", "serve", "tools", "held", "each"],
     "33_live_migration": ["parameters", "lab", "create"],
     "21_networks": ["parameters", "lab", "hand", "lan", "router"],
+    "31_monitoring": ["parameters", "lab", "create"],
 }
 
 
