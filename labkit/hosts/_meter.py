@@ -25,7 +25,7 @@ _NO_LIMIT = 1 << 60  # version 1 says so by a number near 2**63
 _GROUPS = "/sys/fs/cgroup"
 _CARD = re.compile(r"(eth|en|wl)[a-z0-9]+$")
 _DISK = re.compile(r"(sd[a-z]+|x?vd[a-z]+|nvme\d+n\d+|mmcblk\d+)$")
-_MONITOR = re.compile(rb"\[lxc monitor\] \S+ (\S+)")
+_MONITOR = re.compile(rb"\[lxc monitor\] \S+ ([a-z0-9][a-z0-9-]*)\0")
 _V1_FILES = ("cpuacct.usage", "cpu.cfs_quota_us", "memory.usage_in_bytes", "blkio.throttle.io_service_bytes_recursive")
 
 Values = dict[str, Any]
