@@ -254,7 +254,7 @@ def test_test_runs_all_checks(ready: Machine, arguments: tuple[str, ...], marker
         "lab: ruff check: ok",
         "lab: ruff format: ok",
         "lab: mypy: ok",
-        f"pytest <-n> <2> <--dist> <loadgroup> <--no-loadscope-reorder>{marker} <tests/unit>",
+        f"pytest <-n> <3> <--dist> <loadgroup> <--no-loadscope-reorder>{marker} <tests/unit>",
     ]
 
 
