@@ -44,6 +44,9 @@ STATS = (
     libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
     | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_VCPU
 )  # fmt: skip
+_DISK = ("block", ("rd.bytes", "wr.bytes", "rd.reqs", "wr.reqs", "rd.times", "wr.times"))
+_CARD = ("net", ("rx.bytes", "tx.bytes", "rx.pkts", "tx.pkts", "rx.drop", "tx.drop"))
+_MEMORY = [f"balloon.{name}" for name in ("available", "usable", "rss", "disk_caches", "swap_in", "swap_out")]
 _PERIOD_US = 100_000
 
 
@@ -427,27 +430,30 @@ class KvmMachine(Machine):
 
 def sample_of(words: dict[str, Any], now_s: float) -> Sample:
     """A reading from what libvirt tells of a domain, see virConnectGetAllDomainStats."""
-
-    def total(kind: str, what: str) -> int:
-        return sum(int(words.get(f"{kind}.{n}.{what}", 0)) for n in range(words.get(f"{kind}.count", 0)))
-
-    def kibibytes(name: str) -> int | None:
-        return int(words[name]) * 1024 if name in words else None
-
-    there, free, caches = (kibibytes(f"balloon.{name}") for name in ("available", "usable", "disk_caches"))
-    waits = [words[name] for n in range(words.get("vcpu.maximum", 0)) if (name := f"vcpu.{n}.delay") in words]
+    told = words.get
+    disks, cards = (_sums(words, *kind) for kind in (_DISK, _CARD))
+    there, free, rss, caches, swapped_in, swapped_out = (
+        None if (kib := told(name)) is None else kib * 1024 for name in _MEMORY
+    )
+    waits = [told(f"vcpu.{number}.delay") for number in range(told("vcpu.maximum", 0))]
+    known = [wait for wait in waits if wait is not None]
     return Sample(
-        time_s=now_s, cpu_seconds=words.get("cpu.time", 0) / 1e9,
-        memory_bytes=kibibytes("balloon.rss") or 0,
-        disk_read_bytes=total("block", "rd.bytes"), disk_written_bytes=total("block", "wr.bytes"),
-        received_bytes=total("net", "rx.bytes"), sent_bytes=total("net", "tx.bytes"),
-        cpu_wait_seconds=sum(waits) / 1e9 if waits else None, processors=words.get("vcpu.current"),
+        time_s=now_s, cpu_seconds=told("cpu.time", 0) / 1e9, memory_bytes=rss or 0,
+        disk_read_bytes=disks[0], disk_written_bytes=disks[1], received_bytes=cards[0], sent_bytes=cards[1],
+        cpu_wait_seconds=sum(known) / 1e9 if known else None, processors=told("vcpu.current"),
         memory_used_bytes=there - free if there is not None and free is not None else None,
-        memory_cached_bytes=caches, memory_total_bytes=there or kibibytes("balloon.current"),
-        swapped_in_bytes=kibibytes("balloon.swap_in"), swapped_out_bytes=kibibytes("balloon.swap_out"),
-        disk_requests=total("block", "rd.reqs") + total("block", "wr.reqs"),
-        disk_seconds=(total("block", "rd.times") + total("block", "wr.times")) / 1e9,
-        disk_used_bytes=words.get("block.0.allocation"), disk_total_bytes=words.get("block.0.capacity"),
-        received_packets=total("net", "rx.pkts"), sent_packets=total("net", "tx.pkts"),
-        dropped_packets=total("net", "rx.drop") + total("net", "tx.drop"),
+        memory_cached_bytes=caches, memory_total_bytes=there or told("balloon.current", 0) * 1024 or None,
+        swapped_in_bytes=swapped_in, swapped_out_bytes=swapped_out,
+        disk_requests=disks[2] + disks[3], disk_seconds=(disks[4] + disks[5]) / 1e9,
+        disk_used_bytes=told("block.0.allocation"), disk_total_bytes=told("block.0.capacity"),
+        received_packets=cards[2], sent_packets=cards[3], dropped_packets=cards[4] + cards[5],
     )  # fmt: skip
+
+
+def _sums(words: dict[str, Any], kind: str, names: tuple[str, ...]) -> list[int]:
+    """Counters added up over all disks, or all network cards."""
+    found = [0] * len(names)
+    for number in range(words.get(f"{kind}.count", 0)):
+        for place, name in enumerate(names):
+            found[place] += words.get(f"{kind}.{number}.{name}", 0)
+    return found

@@ -6,9 +6,11 @@ import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 
-from .spec import FIELDS, Sample, Subject
+from .spec import FIELDS, HostSample, Sample, Subject
 
 # Counters as they were read: rates are reckoned by who reads, so nothing is lost by how they are reckoned.
 _SCHEMA = f"""
@@ -23,6 +25,10 @@ CREATE VIEW IF NOT EXISTS samples AS
     SELECT host, machine, engine, identity, readings.* FROM readings JOIN subjects ON subjects.id = subject;
 """  # noqa: S608
 _WAIT_S = 5.0
+
+_OWN = tuple(each.name for each in fields(Sample))
+_OF_MACHINE, _OF_HOST = attrgetter(*_OWN), attrgetter("time_s", *FIELDS)
+_REST = (None,) * (len(FIELDS) + 1 - len(_OWN))  # what only hosts tell; in FIELDS it comes last
 
 Row = tuple[int, int, float, list[float | None]]
 
@@ -64,7 +70,13 @@ class Store:
         if not made:
             return
         now = max(sample.time_s for _, sample in made)
-        rows = [(self._id(subject), *_values(sample)) for subject, sample in made]
+        rows = [
+            (
+                self._id(subject),
+                *(_OF_HOST(sample) if isinstance(sample, HostSample) else (*_OF_MACHINE(sample), *_REST)),
+            )
+            for subject, sample in made
+        ]
         marks = ", ".join("?" * (len(FIELDS) + 2))
         self._file.execute("BEGIN IMMEDIATE")
         try:
@@ -128,7 +140,3 @@ class Store:
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
-
-
-def _values(sample: Sample) -> tuple[float | None, ...]:
-    return (sample.time_s, *(getattr(sample, name, None) for name in FIELDS))
