@@ -21,7 +21,7 @@ _CALM = ("✔", "running", "nothing is short")
 _BLIND = ("?", "dim", "not judged")
 _OUTLOOKS = {
     "fills": ("▲", "paused", "fills"), "full": ("✖", "failed", "full"), "later": ("✔", "running", "not soon"),
-    "recedes": ("✔", "running", "does not fill"),
+    "recedes": ("✔", "running", "does not fill"), "unlimited": ("✔", "running", "no limit"),
 }  # fmt: skip
 _UNTOLD = ("?", "dim", "no forecast")
 _MOST_PLOTS = 20  # further findings are told without a plot

@@ -109,7 +109,7 @@ def forecast_svg(found: Forecast) -> str:
     seconds, end_s = found.times - now_s, _ahead_s(found)
     known = found.values[np.isfinite(found.values)]
     fan = found.fan
-    seen = [*known, found.limit] if found.outlook not in {"noise", "wanders"} or _is_near(found) else list(known)
+    seen = [*known, found.limit] if _shows_limit(found) else list(known)
     least, most = float(min(seen)), float(max(seen))
     room = 0.06 * (most - least or abs(most) or 1.0)
     least = max(0.0, least - room) if least >= 0 else least - room
@@ -119,7 +119,8 @@ def forecast_svg(found: Forecast) -> str:
         _fan(plot, found, end_s)
     if found.since_s > found.times[0]:
         plot.moment(found.since_s - now_s, "behaves alike since then: only this is used", "dim")
-    plot.limit(found.limit, f"limit: {amount(found.limit, found.unit)}", "failed")
+    if _shows_limit(found):
+        plot.limit(found.limit, f"limit: {amount(found.limit, found.unit)}", "failed")
     plot.curve(seconds, found.values, "busy")
     if found.trend is not None:
         _line(plot, found, now_s, end_s)
@@ -176,10 +177,11 @@ def _line(plot: _Plot, found: Forecast, now_s: float, end_s: float) -> None:
     path(plot.root, "ink", points, stroke_width="1.2", stroke_dasharray="" if goes_on else "2 3")
 
 
-def _is_near(found: Forecast) -> bool:
-    """Whether the limit can be drawn without that what was read becomes a flat line."""
+def _shows_limit(found: Forecast) -> bool:
+    """Whether there is a limit, and one that can be drawn without that what was read becomes a flat line."""
     known = found.values[np.isfinite(found.values)]
-    return bool(abs(found.limit - found.now) <= 6 * np.ptp(known))
+    near = abs(found.limit - found.now) <= 6 * np.ptp(known)
+    return bool(np.isfinite(found.limit) and (near or found.outlook in {"fills", "full"}))
 
 
 def _ahead_s(found: Forecast) -> float:

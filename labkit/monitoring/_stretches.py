@@ -16,11 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _MOST = 1200  # readings that are looked at; more are averaged
-_PIECES = 100  # places at which it may be cut at first
-_BURST_S = 7.5  # what is off for a shorter time is a burst
+_PIECES = 80  # places at which it may be cut at first
+_BURST = 0.75  # what is off for so large a part of the least length is a burst
 _BURST_SCALES = 6.0
 _MOST_BURSTS = 0.1  # more of them are no bursts, but how it behaves
 _WALKS = (0.05, 0.1, 0.2, 0.4, 0.7)  # parts of what is new that stay
+_PARTS = (0.25, 0.1, 0.04, 0.016, 0.006, 0.002)  # of the squares that one line leaves: Pelt's penalties
 _PRICE = 4.5  # of a cut, in logarithms of the number of readings: a slope, a level, a place, and one for the choice
 
 
@@ -62,11 +63,11 @@ def regular(times_s: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:
     return times[-1] + step * (np.arange(even.size) - even.size + 1.0), even
 
 
-def without_bursts(times: Floats, values: Floats) -> Floats:
-    """`values` with NaN where they are off for a few seconds."""
+def without_bursts(times: Floats, values: Floats, least_s: float) -> Floats:
+    """`values` with NaN where they are off for less than about `least_s`."""
     import pandas as pd
 
-    half = max(2, round(_BURST_S / (times[1] - times[0]))) if values.size > 1 else 0
+    half = max(2, round(_BURST * least_s / (times[1] - times[0]))) if values.size > 1 else 0
     if values.size < 4 * half + 2 or not half:
         return values
     wide = 2 * half + 1
@@ -163,11 +164,14 @@ def _candidates(sums: _Sums, y: Floats, least: int) -> list[list[int]]:
         def error(self, start: int, end: int) -> float:
             return float(squares[start, end])
 
-    whole = float(squares[0, -1])
+    leaps = np.diff(y)
+    noise = (1.4826 * float(np.median(np.abs(leaps - np.median(leaps))))) ** 2 / 2
+    whole, least_price = float(squares[0, -1]), 2 * noise * float(np.log(y.size))
     search = ruptures.Pelt(custom_cost=Lines(), min_size=-(-least // jump), jump=1).fit(places[1:])
     found: list[list[int]] = []
-    for part in (0.25, 0.1, 0.04, 0.016, 0.006, 0.002):
-        cuts = _moved(sums, [int(places[end]) for end in search.predict(whole * part)[:-1]], y.size, jump, least)
+    prices = [part * whole for part in _PARTS if part * whole > least_price]
+    for price in [*prices, max(least_price, _PARTS[-1] * whole)]:
+        cuts = _moved(sums, [int(places[end]) for end in search.predict(price)[:-1]], y.size, jump, least)
         if cuts and cuts not in found:
             found.append(cuts)
     return found

@@ -16,6 +16,7 @@ from ._stretches import Floats, memory, walked
 
 _LEAST_BLOCKS = 14  # of which a memory is reckoned
 _DOUBT = 1.0  # a walk that is so much less likely (twice the logarithm) is thought of, too
+_BLUR = 0.5
 _PATHS = 300
 _MOST_STEPS = 3600
 _FAN = 24  # times at which the fan is told
@@ -182,7 +183,10 @@ def _paths(line: Trend, steps: int, every: int) -> Floats:
     off = (draw.standard_normal((_PATHS, 2)) * stretched[:, None]) @ root.T
     rho = line.rho**every
     grown = np.sqrt(every) if line.wanders else np.sqrt((1 - rho * rho) / (1 - line.rho**2))
-    news = draw.choice(line.news - line.news.mean(), (_PATHS, steps)) * grown
+    # What is new is drawn from what was, a little blurred: noise may go further than it has (smooth bootstrap).
+    news = draw.choice(line.news - line.news.mean(), (_PATHS, steps))
+    blur = _BLUR * float(line.news.std()) * draw.standard_normal((_PATHS, steps))
+    news = (news + blur) * grown / np.sqrt(1 + _BLUR**2)
     noise, _ = lfilter([1.0], [1.0, -rho], news, axis=1, zi=np.full((_PATHS, 1), rho * line.off))
     seconds = np.arange(1, steps + 1) * every * line.step_s
     return np.asarray(line.level + off[:, :1] + (line.slope + off[:, 1:]) * seconds + noise)

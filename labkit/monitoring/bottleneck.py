@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _KEYS = ("host", "machine", "engine", "identity")
+_NEXT_S = 2.5  # what was told by so much later is of another round of readings
 _ENGINES = {"kvm": "KVM", "xen": "Xen", "docker": "Docker", "lxc": "LXC"}
 
 
@@ -140,7 +141,7 @@ def diagnose(frame: pd.DataFrame, *, rules: Sequence[Rule] = RULES) -> Diagnosis
     if not told:
         return Diagnosis()
     now_s = max(float(each.times[-1]) for each in told)
-    current = [each for each in told if each.times[-1] >= now_s - SILENT_S]
+    current = [each for each in told if each.times[-1] >= now_s - SILENT_S and not _is_replaced(each, told)]
     shared = grounds(current)
     found = [
         _finding(rule, readings, hold, current, shared)
@@ -166,6 +167,14 @@ def _readings(frame: pd.DataFrame) -> list[Readings]:
     return found
 
 
+def _is_replaced(one: Readings, told: list[Readings]) -> bool:
+    """Whether a machine of its name has been told of since: made anew, or on another host."""
+    return any(
+        other.subject.machine == one.subject.machine != "" and other.times[-1] > one.times[-1] + _NEXT_S
+        for other in told
+    )
+
+
 def _is_told_by_another(rule: Rule, subject: Subject, shared: dict[str, tuple[str, ...]]) -> bool:
     """Whether another host of the same machine tells of what they share."""
     together = shared.get(subject.host, ())
@@ -181,7 +190,7 @@ def _finding(
     blame = most(rule, readings, hold, [each for each in current if each.subject.host in together])
     words = {
         "value": amount(hold.amount, "" if unit == "processors" and rule.whole else unit),
-        "total": amount(total, unit), "part": f"{hold.value:.0%}".replace("%", " %"),
+        "total": amount(total, unit) if rule.whole else "", "part": f"{hold.value:.0%}".replace("%", " %"),
         "count": _counted(hold.value), "over": about(rule.over_s),
     }  # fmt: skip
     until_s = float(readings.times[-1])

@@ -95,7 +95,7 @@ def changes(times_s: ArrayLike, values: ArrayLike, *, least_s: float = 10.0) -> 
     times, found = regular(times_s, values)
     if times.size < 8:
         return ChangeList((), times, found)
-    pieces = stretches(times, without_bursts(times, found), least_s)
+    pieces = stretches(times, without_bursts(times, found, least_s), least_s)
     pairs = itertools.pairwise(pieces)
     return ChangeList((_change(before, after) for before, after in pairs), times, found)
 

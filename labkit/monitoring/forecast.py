@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,6 +36,7 @@ class Outlook(StrEnum):
     WANDERS = "wanders"
     WAVES = "waves"
     RECEDES = "recedes"
+    UNLIMITED = "unlimited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def forecast(
     values
         Readings of one subject; NaN where there is none.
     limit
-        The value at which it is full, in the same unit.
+        The value at which it is full, in the same unit; NaN or infinite where there is none.
     horizon_s
         What is further away than so many seconds is not told.
     rising
@@ -134,6 +134,8 @@ def forecast(
     silent_s = float(np.nanmax(ended)) - float(times[-1]) if times.size else 0.0
     if silent_s > _SILENT_S:
         return Forecast(Outlook.SILENT, **words)
+    if not np.isfinite(limit):
+        return Forecast(Outlook.UNLIMITED, **words)
     sign = 1.0 if rising else -1.0
     return _of_stretch(times, sign * found, sign, words)
 
@@ -145,7 +147,7 @@ def _of_stretch(times: Floats, values: Floats, sign: float, words: dict[str, Any
         return _now_full(words)
     if not _are_enough(times, values):
         return Forecast(Outlook.FEW, **words)
-    calm = without_bursts(times, values)
+    calm = without_bursts(times, values, _STRETCH_S)
     pieces = stretches(times, calm, _STRETCH_S)
     first = 0 if _is_staircase(pieces) else pieces[-1].first
     words["since_s"] = float(times[first])
@@ -215,10 +217,9 @@ def _is_staircase(pieces: list[Stretch]) -> bool:
     """Whether the pieces are steps of one stair: what grows by jerks grows on the whole."""
     if len(pieces) < 4:
         return False
-    jumps = [after.begin - before.end for before, after in itertools.pairwise(pieces)]
     middles = [(piece.begin_s + piece.end_s) / 2 for piece in pieces]
-    straight = np.corrcoef(middles, [piece.mean for piece in pieces])[0, 1]
-    return min(jumps) > 0 and bool(straight > 0.97)
+    means = [piece.mean for piece in pieces]
+    return bool(min(np.diff(means)) > 0 and np.corrcoef(middles, means)[0, 1] > 0.97)
 
 
 def _goes_up_and_down(pieces: list[Stretch], limit: float) -> bool:
@@ -239,8 +240,8 @@ def _fills(found: Forecast, name: str) -> str:
     assert found.full_in_s is not None  # noqa: S101 - it fills
     early = about(found.earliest_s or 0.0)
     late = about(found.latest_s) if found.latest_s is not None else f"more than {about(found.horizon_s)}"
-    sure = f"{found.confidence:.0%}".replace("%", " %")
-    return f"{name} is full in {about(found.full_in_s)} ({early} to {late}, {sure}), {_growth(found)}"
+    interval = f"{early} to {late}, {_percent(found.confidence)}"
+    return f"{name} is full in {about(found.full_in_s)} ({interval}), {_growth(found)}"
 
 
 def _full(found: Forecast, name: str) -> str:
@@ -273,12 +274,21 @@ def _growth(found: Forecast) -> str:
 
 
 def _between(found: Forecast) -> str:
-    return f"{growth(found.slope_low, found.unit)} to {growth(found.slope_high, found.unit)}"
+    """The slopes that may be, with the confidence with which 0 is among them."""
+    assert found.trend is not None  # noqa: S101 - told by who calls
+    wide = _times(_SURE, found.trend) * found.trend.error
+    ends = (found.slope_per_s - wide, found.slope_per_s + wide)
+    return f"{growth(ends[0], found.unit)} to {growth(ends[1], found.unit)}, {_percent(_SURE)}"
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.4g} %"
 
 
 _SENTENCES: dict[Outlook, Callable[[Forecast, str], str]] = {
     Outlook.FILLS: _fills, Outlook.FULL: _full, Outlook.LATER: _later, Outlook.FEW: _few, Outlook.NOISE: _noise,
     Outlook.WANDERS: _wanders,
+    Outlook.UNLIMITED: lambda found, name: f"no forecast for {name}: it has no limit",
     Outlook.SILENT: lambda found, name: f"no forecast for {name}: nothing was read lately",
     Outlook.WAVES: lambda found, name: f"no forecast for {name}: it goes up and down, now {_growth(found)}",
     Outlook.RECEDES: lambda found, name: f"{name} does not fill: it is {_growth(found)}, away from the limit",

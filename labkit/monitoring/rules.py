@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
          "delete what it does not need, or create(disk=…) it anew with a larger disk",
          unlimited=True),
     Rule("machine drops", _MACHINE, _N, _E, ("drops",), "", 1.0, 5, 5,
-         "{value} packets are dropped",
+         "packets are dropped, {value}",
          "raise the limit of its link(bandwidth=…), or let it send less"),
     Rule("host processor", _HOST, _P, _U, ("busy",), "processors", 0.9, 10, 5,
          "{value} of {total} are busy ({part})",
@@ -153,7 +153,7 @@ RULES: tuple[Rule, ...] = (
          "{value} of {total} is used ({part})",
          "destroy() machines and images that nobody needs, or move(…) one to another host", culprit="disk_used"),
     Rule("host drops", _HOST, _N, _E, ("drops",), "", 1.0, 5, 5,
-         "{value} packets are dropped",
+         "packets are dropped, {value}",
          "limit who sends most with link(bandwidth=…)", culprit="network"),
 )
 # fmt: on
