@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _MOST = 1200  # readings that are looked at; more are averaged
+_TORN_S = 600.0  # what was before a longer gap tells nothing of now
 _PIECES = 80  # places at which it may be cut at first
 _BURST = 0.75  # what is off for so large a part of the least length is a burst
 _BURST_SCALES = 6.0
@@ -55,11 +56,14 @@ def regular(times_s: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:
     if times.size < 2 or times[-1] == times[0]:
         return times[-1:], found[-1:]
     step = float(np.median(np.diff(times)[np.diff(times) > 0]))
+    if (torn := np.flatnonzero(np.diff(times) > max(_TORN_S, 20 * step))).size:
+        return regular(times[torn[-1] + 1 :], found[torn[-1] + 1 :])
     step *= max(1, int(np.ceil((times[-1] - times[0]) / step / _MOST)))
     places = np.rint((times - times[-1]) / step).astype(int)
     places -= places[0]
     count, total = np.bincount(places), np.bincount(places, found)
     even = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    even[-1] = found[-1]
     return times[-1] + step * (np.arange(even.size) - even.size + 1.0), even
 
 

@@ -17,6 +17,7 @@ from ._stretches import Floats, memory, walked
 _LEAST_BLOCKS = 14  # of which a memory is reckoned
 _DOUBT = 1.0  # a walk that is so much less likely (twice the logarithm) is thought of, too
 _BLUR = 0.5
+_CLIMB = 8
 _PATHS = 300
 _MOST_STEPS = 3600
 _FAN = 24  # times at which the fan is told
@@ -42,6 +43,8 @@ class Trend:
         How many independent readings the error rests on.
     step_s
         From reading to reading.
+    climbs
+        Whether its greatest steps are all upwards: so many that chance would do so less than once in 200 times.
     """
 
     level: float
@@ -52,6 +55,7 @@ class Trend:
     off: float
     freedom: float
     step_s: float
+    climbs: bool = False
 
     @property
     def error(self) -> float:
@@ -130,7 +134,13 @@ def _drift(t: Floats, y: Floats, gaps: NDArray[np.intp], step: float) -> Trend:
     left *= spread / (float(left.std()) or 1.0)
     covariance = np.array([[0.0, 0.0], [0.0, variance[0, 0]]])
     level = float(y[-1]) - found[0] * float(t[-1])
-    return Trend(level, found[0], covariance, 1.0, left, 0.0, y.size - 2.0, step)
+    return Trend(level, found[0], covariance, 1.0, left, 0.0, y.size - 2.0, step, _climbs(np.diff(y)))
+
+
+def _climbs(steps: Floats) -> bool:
+    """Whether the eight greatest steps are upwards; of a walk without drift each is with a chance of 1/2."""
+    greatest = steps[np.argsort(-np.abs(steps), kind="stable")[:_CLIMB]]
+    return bool(greatest.size == _CLIMB and (greatest > 0).all())
 
 
 def _least_squares(y: Floats, x: Floats) -> tuple[list[float], Floats, Floats]:

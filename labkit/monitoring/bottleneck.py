@@ -163,7 +163,8 @@ def _readings(frame: pd.DataFrame) -> list[Readings]:
         rows = rows.sort_values("time_s", kind="stable")  # noqa: PLW2901 - the same rows
         columns = {name: rows[name].to_numpy(dtype=float) for name in metrics}
         kept = {name: column for name, column in columns.items() if np.isfinite(column).any()}
-        found.append(Readings(Subject(*map(str, key)), rows["time_s"].to_numpy(dtype=float), kept))
+        words = ("" if each is None or each != each else str(each) for each in key)  # noqa: PLR0124 - NaN
+        found.append(Readings(Subject(*words), rows["time_s"].to_numpy(dtype=float), kept))
     return found
 
 

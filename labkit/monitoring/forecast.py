@@ -16,6 +16,11 @@ from ._words import about, amount, called, growth
 from .spec import METRICS, Subject
 
 CONFIDENCE = 0.9  # of the interval
+# The metric that is the limit of each metric that has one.
+LIMITS = {
+    "cpu": "processors", "busy": "processors", "memory": "memory_total", "memory_used": "memory_total",
+    "disk_used": "disk_total",
+}  # fmt: skip
 _SURE = 0.995  # a slope is one if it is not 0 with this confidence, else it is taken for noise
 _LEAST_READINGS = 20
 _LEAST_S = 15.0
@@ -130,9 +135,7 @@ def forecast(
     words: dict[str, Any] = {"limit": float(limit), "horizon_s": float(horizon_s), "rising": rising}
     words |= {"times": times, "values": found, "now": float(found[-1]) if found.size else np.nan}
     words["since_s"] = float(times[0]) if times.size else np.nan
-    ended = np.asarray(times_s, dtype=float).ravel()
-    silent_s = float(np.nanmax(ended)) - float(times[-1]) if times.size else 0.0
-    if silent_s > _SILENT_S:
+    if times.size and float(np.nanmax(np.asarray(times_s, dtype=float))) - times[-1] > _SILENT_S:
         return Forecast(Outlook.SILENT, **words)
     if not np.isfinite(limit):
         return Forecast(Outlook.UNLIMITED, **words)
@@ -192,7 +195,7 @@ def _times(confidence: float, line: Trend) -> float:
 
 def _refusal(line: Trend, pieces: list[Stretch], limit: float) -> Outlook | None:
     """Why there is no forecast, if there is none."""
-    if abs(line.slope) <= _times(_SURE, line) * line.error:
+    if abs(line.slope) <= _times(_SURE, line) * line.error and not line.climbs:
         return Outlook.WANDERS if line.wanders else Outlook.NOISE
     if line.slope < 0:
         return Outlook.RECEDES

@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from labkit.monitoring import Subject
-from labkit.monitoring.forecast import Forecast, Outlook, forecast
+from labkit.monitoring import METRICS, Subject
+from labkit.monitoring.forecast import LIMITS, Forecast, Outlook, forecast
 
 Floats = NDArray[np.float64]
 Make = Callable[[np.random.Generator, Floats], Floats]
@@ -173,6 +173,25 @@ def test_leak_after_a_restart() -> None:
     assert found.full_in_s == pytest.approx((100 - 59.5) / 0.5, rel=0.15)
 
 
+def test_leak_is_told_before_it_bites() -> None:
+    """A process that takes 8 MiB every 5 s of 128 MiB is told 24 s ahead, and from then on all the time."""
+    times = np.arange(160.0)
+    values = 20 + np.where(times >= 60, 8 * np.floor((times - 58) / 5), 0) + 0.05 * ripple(160)
+    full = int(np.flatnonzero(values >= 127.5)[0])
+    for read in range(full - 24, full, 3):
+        found = forecast(times[:read], values[:read], 127.5)
+        assert found.earliest_s is not None
+        assert found.earliest_s <= full - read + 1 <= (found.latest_s or np.inf)
+
+
+def test_what_is_before_a_long_gap_is_not_used() -> None:
+    """Readings from before a gap of more than ten minutes tell nothing."""
+    times = np.r_[np.arange(200.0), 2000 + np.arange(100.0)]
+    found = forecast(times, np.r_[np.full(200, 70.0), 20 + 0.5 * np.arange(100)] + ripple(300), 100)
+    assert (found.since_s, found.times.size) == (2000, 100)
+    assert found.slope_per_s == pytest.approx(0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 10])
 def test_few_readings(count: int) -> None:
     """A handful of readings, or none, carries no forecast and is no error."""
@@ -276,6 +295,7 @@ def test_names_load_late() -> None:
     code = f"import sys, labkit.monitoring as m; print({heavy}); [getattr(m, name) for name in m.__all__]"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+    assert set(LIMITS) | set(LIMITS.values()) <= set(METRICS)
 
 
 def test_shows_itself() -> None:
