@@ -156,7 +156,7 @@ def _fan(plot: _Plot, found: Forecast, end_s: float) -> None:
     lower = [(plot.time.at(at), plot.value.at(low)) for at, low in zip(fan.ahead_s[kept], fan.low[kept], strict=True)]
     begin = (plot.time.at(0.0), plot.value.at((1.0 if found.rising else -1.0) * line_.level))
     corners = " ".join(f"{number(x)},{number(y)}" for x, y in [begin, *upper, *reversed(lower)])
-    group = titled(plot.root, f"what may be read, {found.confidence:.0%} of the time")
+    group = titled(plot.root, f"what may be read, {100 * found.confidence:.4g} % of the time")
     draw(group, "polygon", fill="busy", points=corners, fill_opacity="0.2")
     if found.full_in_s is not None and found.earliest_s is not None:
         late = found.latest_s if found.latest_s is not None else end_s

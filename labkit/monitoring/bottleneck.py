@@ -57,6 +57,9 @@ class Finding:
     times: Floats = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
     values: Floats = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
+    def __str__(self) -> str:
+        return self.evidence
+
     @property
     def resource(self) -> Resource:
         """What it is short of."""
@@ -71,6 +74,9 @@ class Finding:
     def threshold(self) -> float:
         """From which value on the rule holds."""
         return self.rule.threshold
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return Diagnosis((self,), (), (self.subject,), self.until_s)._repr_mimebundle_()
 
 
 @dataclass(frozen=True, slots=True)

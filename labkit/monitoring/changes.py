@@ -42,6 +42,9 @@ class Change:
     subject: Subject | None = None
     is_bend: bool = False
 
+    def __str__(self) -> str:
+        return self.sentence
+
     @property
     def sentence(self) -> str:
         """What has changed, in words."""

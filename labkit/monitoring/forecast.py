@@ -94,6 +94,9 @@ class Forecast:
         """Whether there is a time at which it is full."""
         return self.full_in_s is not None
 
+    def __str__(self) -> str:
+        return self.sentence
+
     @property
     def sentence(self) -> str:
         """When it is full, or why that cannot be told."""

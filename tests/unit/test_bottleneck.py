@@ -290,7 +290,9 @@ def test_shows_itself() -> None:
     """Each finding has a sign, a word, a picture with the threshold dashed and what holds shaded; names stay text."""
     frame = table(host(), machine("web", cpu=since(60, 2.0)), machine("box", oom_kills=since(2, 1)))
     frame.loc[frame["machine"] == "web", "machine"] = "<i>web"
-    bundle = diagnose(frame)._repr_mimebundle_()
+    found = diagnose(frame)
+    bundle = found._repr_mimebundle_()
+    assert found[1]._repr_mimebundle_()["text/html"].count("<svg") == 1
     assert bundle["text/plain"].startswith("2 bottlenecks: box, <i>web\n✖ memory errors: box: the kernel has killed 3")
     html = bundle["text/html"]
     assert "<i>web" not in html and "<script" not in html
