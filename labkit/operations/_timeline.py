@@ -11,9 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from xml.etree.ElementTree import Element, tostring
 
-from .._html import SIGNS
-from .._values import format_count, format_duration, format_size
-from ._chart import (
+from .._chart import (
     LETTERS,
     Axis,
     byte_ticks,
@@ -30,6 +28,8 @@ from ._chart import (
     titled,
     width,
 )  # fmt: skip
+from .._html import SIGNS
+from .._values import format_count, format_duration, format_size
 from ._course import Answer, Course, Span
 
 WIDTH, NARROWEST, WIDEST = 760, 340, 1400

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
-from .._html import COLOURS
-from ..networks._picture import EDGE, INK, PAPER, SOFT, fit, plain, width
+from ._html import COLOURS
+from .networks._picture import EDGE, INK, PAPER, SOFT, fit, plain, width
 
 LETTERS = 11.0
 _INKS = {
