@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._html import SIGNS, render
 from .._values import format_count, format_duration
 from ..operations._chart import LETTERS, Axis, draw, fit, line, number, picture, plain, text, titled, width
 from ._dashboard import CURRENT, GREY, Line, Panel, Picture
+from ._lines_svg import ago_ticks, path_of
 from ._scale import amount
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ACROSS = 860
 _LEFT, _RIGHT, _GAP, _PLOT, _TITLE, _FOOT, _ROW = 48.0, 10.0, 18.0, 104.0, 22.0, 22.0, 18.0
@@ -122,58 +119,14 @@ class _Drawing:
 
     def _lines(self, group: Element, panel: Panel, time: Axis, axis: Axis) -> None:
         if panel.others.size:
-            d = _path(panel.others_ages, panel.others, max(12, _MOST_IN_GREY // self.seen.others), time, axis)
+            d = path_of(panel.others_ages, panel.others, max(12, _MOST_IN_GREY // self.seen.others), time, axis)
             self._stroke(titled(group, _others(self.seen)), GREY, d or "M0 0", "solid", "1", stroke_opacity="0.45")
         for each in self.seen.lines:
             if each.slot in panel.lines:
-                d = _path(self.seen.ages, panel.lines[each.slot], _MOST_POINTS, time, axis)
+                d = path_of(self.seen.ages, panel.lines[each.slot], _MOST_POINTS, time, axis)
                 now = amount(panel.last[each.slot], panel.metric.unit)
                 words = f"{each.words}: {now}" if now and each.state == CURRENT else each.words
                 if d:
                     self._stroke(titled(group, words), each.colour, d, each.dash, "1.5", stroke_linecap="round")
         if not panel.lines and not panel.others.size:
             text(group, "no readings", time.first + 8, axis.last + 16, "dim")
-
-
-def ago_ticks(seconds: float) -> list[tuple[float, str]]:
-    """Where the time axis is marked: seconds ago, and words."""
-    return [(seconds, _ago(seconds)), (seconds / 2, _ago(seconds / 2)), (0.0, "now")]
-
-
-def _ago(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:g} s"
-    if seconds % 60 and seconds < 600:
-        return format_duration(seconds)
-    return f"{seconds / 60:.3g} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
-
-
-def _path(ages: NDArray[Any], values: NDArray[Any], most: int, time: Axis, axis: Axis) -> str:
-    """Lines of the same length, one after another, with gaps where values are missing; a lone value is a dot.
-
-    Of the values that share a point the largest is drawn: a peak is what is looked for.
-    """
-    import numpy as np
-
-    length = _length(ages)
-    step = max(1, -(-length // most))
-    table = np.pad(values.reshape(-1, length), ((0, 0), (0, -length % step)), constant_values=np.nan)
-    table = table.reshape(len(table), -1, step)
-    tops = np.where(np.isfinite(table), table, -np.inf).max(axis=2)
-    across = [number(time.at(-age)) for age in ages[:length:step].tolist()]
-    words = []
-    for row in tops.tolist():
-        pen = "M"
-        for x, top in zip(across, row, strict=True):
-            if top == -math.inf:
-                pen = "M"
-            else:
-                words.append(f"{pen}{x} {number(axis.at(top))}{'h.1' if pen == 'M' else ''}")
-                pen = "L"
-    return "".join(words)
-
-
-def _length(ages: NDArray[Any]) -> int:
-    """How many values each of the lines has that are joined."""
-    ends = (ages[1:] > ages[:-1]).nonzero()[0]
-    return int(ends[0]) + 1 if ends.size else len(ages)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..monitoring._dashboard import GREY, Line, Panel, Picture
-from ..monitoring._dashboard_svg import ago_ticks
+from ..monitoring._lines_svg import ago_ticks
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 26, 24
 _PLOT, _BETWEEN, _ASIDE = 132, 54, 58  # pixels: of a panel, and between panels
