@@ -26,12 +26,28 @@ const kept = (globalThis.labkitPlotly ??= new Map());
 const QUIET = ["_sendTraceDeltas", "_sendLayoutDelta", "_send_points_callback_message",
   "handle_plotly_restyle", "handle_plotly_relayout", "handle_plotly_update"];
 function quiet({ default: make, FigureView }) {
-  const { perform_render, remove } = FigureView.prototype;
+  const { perform_render, do_update, remove } = FigureView.prototype;
   for (const name of QUIET) FigureView.prototype[name] = () => {};
+  // Plotly takes its height from the element when the width changes.
+  FigureView.prototype.fit = function () {
+    this.el.style.height = `${this.model.get("_widget_layout").height}px`;
+  };
   FigureView.prototype.perform_render = function () {
+    this.fit();
     perform_render.call(this);
-    this.room = new ResizeObserver(() => { if (this.el.clientWidth) this.autosizeFigure(); });
+    let before = this.el.clientWidth;
+    this.room = new ResizeObserver(() => {
+      const now = this.el.clientWidth;
+      if (now && now !== before && this.el.layout) this.autosizeFigure();
+      before = now || before;
+    });
     this.room.observe(this.el);
+  };
+  FigureView.prototype.do_update = function () {
+    if (this.model.get("_py2js_update")) {
+      this.fit();
+      do_update.call(this);
+    }
   };
   FigureView.prototype.remove = function () {
     this.room?.disconnect();

@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import _wait
+import nbformat
 import numpy as np
+import papermill
 import pytest
 from _feed import Feed, machine
 
@@ -569,3 +572,41 @@ def test_a_small_plot_has_a_line_a_limit_and_since_when() -> None:
     assert float(shade.get("width", "")) == pytest.approx((340 - 48) / 4, abs=0.2)
     assert "<script" not in image
     assert ElementTree.fromstring(small_plot("cpu", np.empty(0), np.empty(0))) is not None
+
+
+# In a notebook that nobody looks at
+
+FEED = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from _feed import Feed, machine
+from labkit.widgets.monitor import Monitor
+feed = Feed([machine(0), machine(1)], now=5000.0)
+monitor = Monitor(feed)
+monitor
+"""
+
+
+@pytest.mark.parametrize("run", ["", "test"])
+def test_after_a_headless_run_the_last_picture_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: str
+) -> None:
+    """Executed by papermill, the saved notebook has the picture as it was after the last cell, and no error."""
+    monkeypatch.setenv("LABKIT_RUN", run)
+    cells = [FEED, "feed.now += 300\nfeed.end[machine(1)] = 5200.0\nmonitor.say('it is over')", "1 + 1"]
+    path, done = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(notebook, path)
+    papermill.execute_notebook(path, done, progress_bar=False)
+    executed = nbformat.read(done, 4)
+    outputs = executed.cells[0].outputs
+    static = next(each.data for each in outputs if "image/svg+xml" in each.data)
+    assert "db-1 (no readings)" in static["text/plain"]
+    assert "it is over" in static["text/html"]
+    root = ElementTree.fromstring(static["image/svg+xml"])
+    assert {COLOURS[0], GREY} <= {each.get("stroke") for each in panel_of(root, "memory").iter(f"{SVG}path")}
+    if run:
+        assert done.stat().st_size < 200_000
+        assert "widgets" not in executed.metadata
