@@ -112,6 +112,11 @@ class Panel:
     others: NDArray[np.float32]
     last: dict[int, float]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read of it."""
+        return not any(np.isfinite(row).any() for row in (*self.lines.values(), self.others))
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:

@@ -128,5 +128,5 @@ class _Drawing:
                 words = f"{each.words}: {now}" if now and each.state == CURRENT else each.words
                 if d:
                     self._stroke(titled(group, words), each.colour, d, each.dash, "1.5", stroke_linecap="round")
-        if not panel.lines and not panel.others.size:
+        if panel.is_empty:
             text(group, "no readings", time.first + 8, axis.last + 16, "dim")

@@ -60,7 +60,8 @@ class Plot:
         for panel in range(self._panels):
             layout[f"xaxis{panel + 1}"] = {
                 "anchor": f"y{_suffix(panel)}", "fixedrange": True, "showgrid": False, "zeroline": False,
-                "visible": False, "ticks": "outside", "ticklen": 3, "tickcolor": GREY, "ticksuffix": " s ago",
+                "visible": False, "ticks": "outside", "ticklen": 3, "tickcolor": GREY,
+                "unifiedhovertitle": {"text": "%{x:.0f} s ago"},
             }  # fmt: skip
             layout[f"yaxis{panel + 1}"] = {
                 "anchor": f"x{_suffix(panel)}", "fixedrange": True, "zeroline": False, "visible": False,
@@ -143,7 +144,8 @@ class Plot:
 
 
 def _title(number: int, panel: Panel, left: float, above: float) -> Iterator[tuple[str, Any]]:
-    yield f"annotations[{number}].text", f"<b>{panel.metric.title}</b>   {panel.scale.words}"
+    words = "no readings" if panel.is_empty else panel.scale.words
+    yield f"annotations[{number}].text", f"<b>{panel.metric.title}</b>   {words}"
     yield f"annotations[{number}].x", left
     yield f"annotations[{number}].y", above
 

@@ -60,6 +60,7 @@ class MonitorView(LabWidget):
         self._lock = threading.Lock()  # one picture at a time
         self._across = _WIDE
         self._came = 0
+        self._failed = False
         self._was_seen = False
         self._plot = Plot(MOST_METRICS, monitor.most)
         self._figure = Figure(*self._plot.start())
@@ -108,10 +109,12 @@ class MonitorView(LabWidget):
         try:
             with self._lock:
                 self._show(fresh=fresh, asked=asked)
-        except (LabError, OSError) as error:
-            self.note = getattr(error, "message", str(error))
-        except Exception:  # a thread that ends would leave a picture that stands as if nothing happened
-            logging.getLogger("labkit").exception("a monitor could not be brought up to date")
+            self._failed = False
+        except Exception as error:  # a thread that ends would leave a picture that stands as if nothing happened
+            self.note = getattr(error, "message", f"this picture stands: {error}")
+            if not self._failed and not isinstance(error, (LabError, OSError)):
+                logging.getLogger("labkit").exception("a monitor could not be brought up to date")
+            self._failed = True
 
     def _show(self, *, fresh: bool, asked: bool) -> None:
         monitor = self.monitor

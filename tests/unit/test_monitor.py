@@ -22,7 +22,7 @@ import papermill
 import pytest
 from _feed import Feed, machine
 
-from labkit.errors import InvalidValue
+from labkit.errors import InvalidValue, LabGone
 from labkit.monitoring import METRICS, Subject
 from labkit.monitoring._dashboard import COLOURS, GREY, MOST_OTHERS, MOST_POINTS, Choice, Dashboard, Line, Picture
 from labkit.monitoring._scale import amount, scale_for
@@ -610,3 +610,29 @@ def test_after_a_headless_run_the_last_picture_is_there(
     if run:
         assert done.stat().st_size < 200_000
         assert "widgets" not in executed.metadata
+
+
+def test_what_goes_wrong_is_said_once_and_it_goes_on(
+    still: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Readings that cannot be had are a sentence above the picture that stands; when they come again it moves."""
+    feed = feed_of(2)
+    monitor = Monitor(feed)
+    view = monitor._make_view()
+    sent = Sent(view, monkeypatch)
+    with monkeypatch.context() as broken:
+        broken.setattr(monitor, "read", lambda: 1 // 0)
+        for _ in range(3):
+            view._try_to_show(fresh=True, asked=False)
+        assert "this picture stands" in view.note
+        assert len(caplog.records) == 1
+        broken.setattr(monitor, "read", lambda: (_ for _ in ()).throw(LabGone("the lab has ended")))
+        view._try_to_show(fresh=True, asked=False)
+        assert view.note == "the lab has ended"
+    assert sent.figure == []
+    assert feed.now
+    feed.now += 1
+    view._try_to_show(fresh=True, asked=False)
+    assert view.note == ""
+    assert len(sent.figure) == 1
+    monitor.close()
