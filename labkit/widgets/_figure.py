@@ -44,12 +44,13 @@ function quiet({ default: make, FigureView }) {
     this.room.observe(this.el);
   };
   FigureView.prototype.do_update = function () {
-    if (this.model.get("_py2js_update")) {
+    if (!this.gone && this.model.get("_py2js_update")) {
       this.fit();
       do_update.call(this);
     }
   };
   FigureView.prototype.remove = function () {
+    this.gone = true; // its model goes on telling it
     this.room?.disconnect();
     remove.call(this);
   };

@@ -95,7 +95,7 @@ class MonitorView(LabWidget):
                 if asked:
                     self._closed.wait(_SOON_S)
                 self._wanted.clear()
-                if not self._closed.is_set() and (asked or self._is_seen()):
+                if not self._closed.is_set() and (asked or self.monitor.ended or self._is_seen()):
                     self._try_to_show(fresh=not self.monitor.paused, asked=asked)
                 if not asked:
                     self._closed.wait(max(0.0, began + _PAUSE_S - time.monotonic()))

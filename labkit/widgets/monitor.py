@@ -147,6 +147,7 @@ class Monitor:
         """End the widget; readings go on."""
         view, self._view = self._view, None
         if view:
+            view.follower(now=True)
             view.close()
 
     # What it looks like
