@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .hosts.base import Host
     from .machines._docker_registry import Registry
     from .machines.base import Machine
+    from .monitoring.metrics import Metrics
     from .networks.connectivity import Connectivity
     from .networks.network import Networks
     from .widgets.table import Table
@@ -159,6 +160,8 @@ class Lab:
 
     def _tell_notices(self) -> None:
         """Say once what has happened since somebody last opened the lab, such as how an interrupted move ended."""
+        if _watching.get():
+            return
         for notice in sorted(self.notices.glob("*")):
             with contextlib.suppress(FileNotFoundError):  # somebody else tells it
                 sentence = notice.read_text().strip()
@@ -245,6 +248,13 @@ class Lab:
 
         return measure(self, machines, ports, names=names, timeout_s=timeout_s)
 
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What its hosts and machines use: readings once a second, trends, alerts."""
+        from .monitoring.metrics import Metrics
+
+        return Metrics(self)
+
     def topology(self) -> Diagram:
         """Its hosts, networks, machines and links as a live picture (widget)."""
         from .widgets.topology import Diagram
@@ -322,6 +332,8 @@ class Lab:
         if self._tether:
             self._tether.close()
         _launch.end(self.name, self._process)
+        if metrics := vars(self).get("metrics"):
+            metrics.close()
         self.changes.tell(What.CLOSED)
 
     def __enter__(self) -> Self:

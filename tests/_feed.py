@@ -33,7 +33,7 @@ class Feed:
     busy: dict[Subject, float] = field(default_factory=dict)
     gone: set[Subject] = field(default_factory=set)
 
-    def window(self, seconds: float) -> Window:
+    def window(self, seconds: float, step_s: float = 1.0) -> Window:
         """The readings of the last `seconds`."""
         return Window(self, seconds)
 

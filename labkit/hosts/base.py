@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
     from ..machines.lxc import LxcEngine
+    from ..machines.spec import HostSample
     from ..operations.evacuation import Evacuation
     from ..widgets.host import HostCard
     from ._channel import Running
+    from .meter import Meter
 
 
 # What lies in a host's directory of sockets once an engine was used there.
@@ -157,6 +159,20 @@ class Host(ABC):
 
         return LxcEngine(self)
 
+    @cached_property
+    def meter(self) -> Meter:
+        """What reads its counters, and those of its containers."""
+        from .meter import Meter
+
+        return Meter(self)
+
+    def sample(self, told: dict[str, Any] | None = None) -> HostSample:
+        """A reading of its counters now; `told` is what its meter has just told, if it has."""
+        from ..machines.spec import HostSample
+
+        told = told or self.meter.read(host=self.lab.has_cgroups)["host"]
+        return HostSample(time_s=time.monotonic(), **told)
+
     def engines(self) -> list[Engine[Any]]:
         """The engines that were used on this host, by this process or another."""
         return [getattr(self, kind) for kind, mark in _MARKS.items() if os.path.lexists(self.sockets / mark)]
@@ -205,7 +221,7 @@ class Host(ABC):
 
     def close(self) -> None:
         """Drop this process's connections to the host's engines."""
-        for kind in _MARKS.keys() & self.__dict__.keys():
+        for kind in {*_MARKS, "meter"} & self.__dict__.keys():
             getattr(self, kind).close()
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ AGENT = "org.qemu.guest_agent.0"
 MOST_VCPUS = 8
 _TWO_PAGES = 8192
 ElementTree.register_namespace("labkit", NAMESPACE)
+_BALLOON_PERIOD_S = "2"  # how often the guest tells of its memory
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 ElementTree.register_namespace("qemu", _QEMU)
 
@@ -120,7 +121,7 @@ class Domain:
         if self.spec.graphics:
             SubElement(SubElement(devices, "video"), "model", type="vga", vram="8192")
             SubElement(SubElement(devices, "graphics", type="vnc"), "listen", type="socket")
-        SubElement(devices, "memballoon", model="virtio")
+        SubElement(SubElement(devices, "memballoon", model="virtio"), "stats", period=_BALLOON_PERIOD_S)
         rng = SubElement(devices, "rng", model="virtio")
         _text(rng, "backend", "/dev/urandom", model="random")
         SubElement(devices, "panic", model="isa")  # the guest's kernel tells of its end; see on_crash

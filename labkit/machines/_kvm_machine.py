@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _IDENTITY = "/usr/sbin/labkit-identity"
 STATS = (
     libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
-    | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_VCPU
 )  # fmt: skip
 _PERIOD_US = 100_000
 
@@ -431,9 +431,23 @@ def sample_of(words: dict[str, Any], now_s: float) -> Sample:
     def total(kind: str, what: str) -> int:
         return sum(int(words.get(f"{kind}.{n}.{what}", 0)) for n in range(words.get(f"{kind}.count", 0)))
 
+    def kibibytes(name: str) -> int | None:
+        return int(words[name]) * 1024 if name in words else None
+
+    there, free, caches = (kibibytes(f"balloon.{name}") for name in ("available", "usable", "disk_caches"))
+    waits = [words[name] for n in range(words.get("vcpu.maximum", 0)) if (name := f"vcpu.{n}.delay") in words]
     return Sample(
         time_s=now_s, cpu_seconds=words.get("cpu.time", 0) / 1e9,
-        memory_bytes=int(words.get("balloon.rss", 0)) * 1024,
+        memory_bytes=kibibytes("balloon.rss") or 0,
         disk_read_bytes=total("block", "rd.bytes"), disk_written_bytes=total("block", "wr.bytes"),
         received_bytes=total("net", "rx.bytes"), sent_bytes=total("net", "tx.bytes"),
+        cpu_wait_seconds=sum(waits) / 1e9 if waits else None, processors=words.get("vcpu.current"),
+        memory_used_bytes=there - free if there is not None and free is not None else None,
+        memory_cached_bytes=caches, memory_total_bytes=there or kibibytes("balloon.current"),
+        swapped_in_bytes=kibibytes("balloon.swap_in"), swapped_out_bytes=kibibytes("balloon.swap_out"),
+        disk_requests=total("block", "rd.reqs") + total("block", "wr.reqs"),
+        disk_seconds=(total("block", "rd.times") + total("block", "wr.times")) / 1e9,
+        disk_used_bytes=words.get("block.0.allocation"), disk_total_bytes=words.get("block.0.capacity"),
+        received_packets=total("net", "rx.pkts"), sent_packets=total("net", "tx.pkts"),
+        dropped_packets=total("net", "rx.drop") + total("net", "tx.drop"),
     )  # fmt: skip

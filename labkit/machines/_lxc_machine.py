@@ -65,6 +65,7 @@ class LxcMachine(Machine):
         self._state = State.STARTING
         self._told_at = 0.0
         # Without cgroups nobody else counts what `run` has used.
+        self._attached = 0
         self._attached_s = 0.0
         self._counted_s = 0.0
 
@@ -276,13 +277,16 @@ class LxcMachine(Machine):
         if self._state not in (State.RUNNING, State.STARTING) and self.refresh() is not State.RUNNING:
             raise self._unfit("run a command", self._state)
         data = input.encode() if isinstance(input, str) else input
+        self._attached += 1
         try:
             done, used_s = _lxc_attach.run(self.host, self.name, words, data, limit_s)
+            self._attached_s += used_s
         except _lxc_attach.NotAttached as error:
             if (state := self.refresh()) is not State.RUNNING:
                 raise self._unfit("run a command", state) from error
             raise EngineError(f"lxc-attach: {error}", machine=self.name, host=self.host.name) from error
-        self._attached_s += used_s
+        finally:
+            self._attached -= 1
         return done.check() if check else done
 
     def console(self) -> Console:
@@ -302,17 +306,20 @@ class LxcMachine(Machine):
         return _lxc_attach.command(self.name, ["sh", "-l"], "xterm-256color")
 
     def stats(self) -> Sample:
-        found = self._lxc.samples_of([self])
+        found = self._lxc.samples()
         if self.name not in found:
             raise self._unfit("tell its counters", self.refresh())
         return found[self.name]
 
     def counted(self, sample: Sample) -> Sample:
         """The reading with what no process in it knows of any more; it never falls."""
-        if not self.host.lab.has_cgroups:
-            self._counted_s = max(self._counted_s, sample.cpu_seconds + self._attached_s)
-            return replace(sample, cpu_seconds=self._counted_s)
-        return sample
+        if self.host.lab.has_cgroups:
+            return sample
+        used_s = sample.cpu_seconds + self._attached_s
+        if used_s < self._counted_s and not self._attached:  # what somebody else had run in it has ended
+            self._attached_s += self._counted_s - used_s
+        self._counted_s = max(self._counted_s, used_s)
+        return replace(sample, cpu_seconds=self._counted_s)
 
     @verb
     def resize(self, *, memory: int | str | None = None, vcpus: int | None = None) -> None:

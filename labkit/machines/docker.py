@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -42,7 +41,7 @@ from ._docker_recipe import (
 )
 from ._docker_service import DockerService, scale
 from .base import machine_folder
-from .engine import Engine, Field, NetworksWanted
+from .engine import Engine, Field, NetworksWanted, answers
 from .spec import MachineSpec, NetworkInterface, Sample
 
 if TYPE_CHECKING:
@@ -61,6 +60,7 @@ class DockerEngine(Engine[DockerMachine]):
         super().__init__(host)
         self._api: Api = None
         self._events: Any = None
+        self._names: dict[str, str] = {}  # of containers that were seen running, by their ids
 
     # The connection
 
@@ -390,8 +390,16 @@ class DockerEngine(Engine[DockerMachine]):
             machine.told(state_in_list(entry))
         return machine
 
-    def samples(self) -> dict[str, Sample]:
-        return {} if self._api is None else self.counters()  # a reading starts no daemon
+    @property
+    def by_cgroups(self) -> bool | None:
+        return has_limits(self.host.lab)
+
+    def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
+        return {} if self._api is None else self.counters(told=told)  # a reading starts no daemon
+
+    def look(self) -> None:
+        if self._api is None and answers(self.host.sockets / "docker.sock"):
+            self.api()
 
     def form_fields(self) -> list[Field]:
         image = Field("image", "Image", "text", "small", help="of the lab, or one that was built or loaded here")
@@ -399,16 +407,17 @@ class DockerEngine(Engine[DockerMachine]):
         privileged = Field("privileged", "Privileged", "check", False, help="all rights that the lab itself has")
         return [self._name_field("box"), image, *limits, self._networks_field(), privileged]
 
-    def counters(self, name: str = "") -> dict[str, Sample]:
+    def counters(self, name: str = "", told: dict[str, Any] | None = None) -> dict[str, Sample]:
         """The counters of running machines, of all or of one, read on the host in one go."""
-        filters = {"label": f"{LABEL}={name}" if name else LABEL, "status": ["running", "paused"]}
-        with spoken(self.host):
-            ids = {entry["Id"]: entry["Labels"][LABEL] for entry in self.api().containers(filters=filters)}
-        if not ids:
-            return {}
-        told = json.loads(self.inside("samples", *ids))["containers"]
+        if told is None:
+            told = self.host.meter.read(docker=has_limits(self.host.lab))["docker"]
         now = time.monotonic()
-        return {ids[container]: Sample(time_s=now, **words) for container, words in told.items()}
+        if told.keys() - self._names.keys():
+            with spoken(self.host):
+                found = self.api().containers(filters={"label": LABEL})
+            self._names = {entry["Id"]: entry["Labels"][LABEL] for entry in found}
+        named = {self._names[key]: values for key, values in told.items() if key in self._names}
+        return {each: Sample(time_s=now, **values) for each, values in named.items() if not name or each == name}
 
     def __repr__(self) -> str:
         return f"<Docker on {self.host.name}>"

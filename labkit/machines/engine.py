@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .._changes import What
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Machine)
 # What `create` takes: names of networks, or with an address or MAC that is asked for.
 NetworksWanted = str | NetworkInterface | Iterable[str | NetworkInterface]
+
+
+def answers(path: Path) -> bool:
+    """Whether a daemon accepts connections to its Unix socket."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(str(path)) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +111,20 @@ class Engine(ABC, Generic[M]):
     def forget(self, name: str, networks: Iterable[str]) -> None:
         """Remove what there is of the machine `name`: itself, its files, its addresses."""
 
+    @property
+    def by_cgroups(self) -> bool | None:
+        """Whether the host's meter reads its machines from cgroups, or from processes; None: libvirt tells."""
+        return None
+
     @abstractmethod
-    def samples(self) -> dict[str, Sample]:
-        """A reading of every running machine's counters, in one go; one that hangs delays nobody."""
+    def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
+        """A reading of every running machine's counters, in one go; one that hangs delays nobody.
+
+        `told` is what the host's meter has just told of them, if it has.
+        """
+
+    def look(self) -> None:
+        """Connect for `samples`, if that is needed and the engine's daemon runs; starts nothing."""
 
     @abstractmethod
     def form_fields(self) -> list[Field]:

@@ -28,7 +28,7 @@ from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
 from ._template import Template, is_template
 from .base import machine_folder
-from .engine import Engine, Field, NetworksWanted
+from .engine import Engine, Field, NetworksWanted, answers
 from .spec import KvmSpec, NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
@@ -309,17 +309,22 @@ class KvmEngine(Engine[KvmMachine]):
                         found.append(self._known(spec, domain))
         return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)
 
-    def samples(self) -> dict[str, Sample]:
+    def look(self) -> None:
+        connection = self._connection
+        if (connection is None or not connection.isAlive()) and answers(self.host.sockets / "libvirt.sock"):
+            self.connection()
+
+    def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
         connection = self._connection
         if connection is None:
             return {}
         with spoken(self.host.name):  # a reading does not renew the lease
-            told = connection.getAllDomainStats(
+            found = connection.getAllDomainStats(
                 STATS,
                 libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE,
             )
         now = time.monotonic()
-        return {domain.name(): sample_of(words, now) for domain, words in told if not is_template(domain.name())}
+        return {domain.name(): sample_of(words, now) for domain, words in found if not is_template(domain.name())}
 
     def form_fields(self) -> list[Field]:
         from ..hosts.doctor import require_memory

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._changes import What
 from .._progress import progress
@@ -19,7 +19,7 @@ from ..errors import InvalidValue, LabError, NotFound, NotSupported
 from ..hosts._launch import remove_tree
 from ..storage.images import Image
 from ..storage.images import get as get_image
-from . import _lxc_files, _lxc_stats
+from . import _lxc_files
 from ._lxc_config import (
     DROPPED,
     FIRST_ID,
@@ -285,20 +285,16 @@ class LxcEngine(Engine[LxcMachine]):
         ephemeral = Field("ephemeral", "Ephemeral", "check", False, help="it vanishes when it stops")
         return [self._name_field("box"), *limits, self._networks_field(), ephemeral]
 
-    def samples(self) -> dict[str, Sample]:
-        if self._ready is None:  # a reading starts nothing
-            return {}
-        names = [path.parent.name for path in (self.host.folder / FOLDER).glob("*/spec.json")]
-        return self.samples_of([self._known(spec) for name in names if (spec := self._spec(name))])
+    @property
+    def by_cgroups(self) -> bool | None:
+        return self.host.lab.has_cgroups
 
-    def samples_of(self, machines: Iterable[LxcMachine]) -> dict[str, Sample]:
-        """The readings of those of the containers that run."""
-        cgroups = self.host.lab.has_cgroups
-        text = _lxc_stats.FROM_CGROUPS if cgroups else _lxc_stats.FROM_PROC
-        told = self.host.run(["sh", "-c", text]).stdout
-        held = {machine.name: machine for machine in machines}
-        found = _lxc_stats.samples(told, [machine.spec for machine in held.values()], cgroups=cgroups)
-        return {name: held[name].counted(sample) for name, sample in found.items()}
+    def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
+        if told is None:
+            told = self.host.meter.read(lxc=self.host.lab.has_cgroups)["lxc"]
+        now = time.monotonic()
+        known = {name: self._known(spec) for name in told if (spec := self._spec(name))}
+        return {name: machine.counted(Sample(time_s=now, **told[name])) for name, machine in known.items()}
 
     def __repr__(self) -> str:
         return f"<LXC on {self.host.name}>"

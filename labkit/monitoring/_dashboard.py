@@ -278,7 +278,7 @@ class _Shape:
         bucket = bucket or self._bucket
         table: Values = np.array(rows, dtype=np.float64).reshape(len(rows), self._count)
         if bucket == 1:
-            return table
+            return _bridged(table) if self._step_s <= 1 else table
         after = -(self._first + self._count) % bucket  # so that the last bucket has what is newest
         before = len(self._ages(bucket)) * bucket - after - self._count
         table = np.pad(table, ((0, 0), (before, after)), constant_values=np.nan)
@@ -302,6 +302,13 @@ class _Shape:
         ages = np.append(self._ages(bucket), np.float32(0))
         gaps = np.full((len(rows), 1), np.nan)
         return np.tile(ages, len(rows)), np.hstack([table, gaps]).ravel()
+
+
+def _bridged(table: Values) -> Values:
+    """A single second without a reading between two that have one is filled: a reading was a little early or late."""
+    lone = np.isnan(table[:, 1:-1]) & np.isfinite(table[:, :-2]) & np.isfinite(table[:, 2:])
+    table[:, 1:-1][lone] = ((table[:, :-2] + table[:, 2:]) / 2)[lone]
+    return table
 
 
 def _means(values: Mapping[Subject, Values], subjects: Iterable[Subject]) -> dict[Subject, float]:

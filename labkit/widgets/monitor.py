@@ -25,6 +25,7 @@ MOST_METRICS = 8
 _MOST_MACHINES = 30
 _SHORTEST_S, _LONGEST_S = 10.0, 24 * 3600.0
 _ASK_HOST_S = 3.0
+_STEPS = 600  # of a window
 _SAME: Any = object()  # what stays as it is
 
 
@@ -65,6 +66,7 @@ class Monitor:
         self.paused = False
         self.said = ("", "info")
         self.came = 0
+        self._newest = float("-inf")
         self._lock = threading.RLock()  # its thread, the front end's and the twin's
         self._seconds = _checked_window(window)
         self._choice = Choice(_checked_metrics(metrics), _names(machines))
@@ -169,17 +171,27 @@ class Monitor:
     def read(self) -> int:
         """Read what is new; returns how often something has come."""
         with self._lock:
-            self.came += self._current_window().advance()
+            window = self._current_window()
+            came, newest = window.advance(), float(window.times[-1])
+            self.came += came or newest != self._newest  # of a sampler that has died the gap grows
+            self._newest = newest
             return self.came
 
     def _current_window(self) -> Window:
         if self._window is None or self._window.seconds != self._seconds:
-            make: Callable[[float], Window] | None = getattr(self._feed, "window", None)
-            self._window = make(self._seconds) if make else self._feed
+            self._window = self._make_window()
             self._seconds = self._window.seconds
             self._window.advance()
             self.came += 1
         return self._window
+
+    def _make_window(self) -> Window:
+        make: Callable[..., Window] | None = getattr(self._feed, "window", None)
+        if make is None:
+            return self._feed  # type: ignore[no-any-return]
+        # A lab averages over longer steps itself: hours of seconds of every machine would take much memory.
+        step_s = max(1.0, float(-(-self._seconds // _STEPS)))
+        return make(self._seconds, step_s) if self.lab is not None else make(self._seconds)
 
     @property
     def ended(self) -> str:

@@ -16,7 +16,6 @@ from labkit.machines._lxc_config import (
     link_name,
     seccomp,
 )
-from labkit.machines._lxc_stats import samples
 from labkit.machines.spec import NetworkInterface
 
 CARD = NetworkInterface("lan", "52:54:00:01:02:03", "198.19.1.2")
@@ -74,40 +73,3 @@ def test_a_link_has_a_name_that_the_kernel_takes() -> None:
     names = {link_name("box", CARD), link_name("box", other), link_name("bo", CARD)}
     assert len(names) == 3
     assert all(len(name) < 16 for name in names)
-
-
-def test_counters_of_cgroups_version_2() -> None:
-    """The kernel's files of version 2, and the host's end of the network card, seen from the container."""
-    link = link_name("box", CARD)
-    told = (
-        "/sys/fs/cgroup/lxc.payload.box/cpu.stat:usage_usec 1500000\n"
-        "/sys/fs/cgroup/lxc.payload.box/memory.current:4096\n"
-        "/sys/fs/cgroup/lxc.payload.box/io.stat:253:0 rbytes=10 wbytes=20 rios=1\n"
-        "/sys/fs/cgroup/lxc.payload.box/io.stat:253:1 rbytes=1 wbytes=2 rios=1\n"
-        "/sys/fs/cgroup/lxc.payload.other/memory.current:1\n"
-        f"/sys/class/net/{link}/statistics/rx_bytes:7\n/sys/class/net/{link}/statistics/tx_bytes:9\n"
-    )
-    found = samples(told, [spec(interfaces=(CARD,)), LxcSpec("stopped", "small", 0, 1, 0)], cgroups=True)
-    assert list(found) == ["box"]
-    box = found["box"]
-    assert (box.cpu_seconds, box.memory_bytes, box.disk_read_bytes, box.disk_written_bytes) == (1.5, 4096, 11, 22)
-    assert (box.received_bytes, box.sent_bytes) == (9, 7)
-
-
-def test_counters_without_cgroups_are_sums_over_processes() -> None:
-    """Those in the PID namespace of a monitor's child are counted, whoever their parent is, and no others."""
-
-    def stat(pid: int, parent: int, ticks: int) -> str:
-        words = ["S", str(parent), *["0"] * 9, str(ticks), "0", "0", "0", *["0"] * 6, "3", *["0"] * 5]
-        return f"stat {pid} (a ) name) {' '.join(words)}\n"
-
-    told = (
-        "/proc/10/cmdline:[lxc monitor] /var/lib/lxc box\n\n"
-        + "".join(f"'/proc/{pid}/ns/pid' -> 'pid:[{ns}]'\n" for pid, ns in ((1, 5), (10, 5), (11, 6), (12, 6)))
-        + stat(1, 0, 1000) + stat(10, 1, 100) + stat(11, 10, 10) + stat(12, 99, 1)
-        + "/proc/11/io:read_bytes: 3\n/proc/12/io:write_bytes: 4\n/proc/1/io:read_bytes: 500\n"
-    )  # fmt: skip
-    box = samples(told, [spec()], cgroups=False)["box"]
-    assert box.cpu_seconds == pytest.approx(11 / 100)
-    assert box.memory_bytes == 2 * 3 * 4096
-    assert (box.disk_read_bytes, box.disk_written_bytes) == (3, 4)

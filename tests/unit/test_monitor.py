@@ -200,6 +200,19 @@ def test_a_gap_stays_a_gap() -> None:
     assert line.get("d", "").count("M") == 2
 
 
+def test_a_reading_that_is_late_is_no_gap() -> None:
+    """One second without a reading is drawn through, two are a gap."""
+
+    class Late(Feed):
+        def value(self, subject: Subject, metric: str, times: Any) -> Any:
+            return np.where(np.isin(times, [9500, 9600, 9601]), np.nan, super().value(subject, metric, times))
+
+    row = next(pictures(Late([machine(0)], now=10_000.0))).panels[0].lines[0]
+    assert np.isfinite(row[100])
+    assert np.isnan(row[[200, 201]]).all()
+    assert np.isnan(row).sum() == 2
+
+
 # Axes
 
 
