@@ -93,6 +93,7 @@ class Figure(go.FigureWidget):  # type: ignore[misc]
 
     _esm = _LOADER
     _edits = 0
+    _set_trace_uid = False  # those that are given stay: the page's style sheet knows them
     module = traitlets.Instance(Module).tag(sync=True, **ipywidgets.widget_serialization)
 
     def __init__(self, traces: list[dict[str, Any]], layout: dict[str, Any]) -> None:

@@ -38,7 +38,8 @@ class Plot:
         """An empty figure with room for everything."""
         traces: list[dict[str, Any]] = [
             {
-                "type": "scatter", "mode": "lines", "visible": False, "connectgaps": False, "y": [],
+                "type": "scatter", "uid": f"panel{panel}place{place}", "mode": "lines", "visible": False,
+                "connectgaps": False, "y": [],
                 "line": {"width": 1.6 if place else 1, "simplify": True}, "opacity": 1 if place else 0.4,
                 "hoverinfo": "all" if place else "skip", "xaxis": f"x{_suffix(panel)}", "yaxis": f"y{_suffix(panel)}",
             }

@@ -188,11 +188,11 @@ def _is_on(chosen: tuple[str, ...] | None, key: str) -> bool:
 def _legend(seen: Picture, hidden: frozenset[str]) -> list[list[Any]]:
     lines = [
         [key_of(line.subject), line.label, line.colour, line.dash, line.words[len(line.label) + 1 :],
-         key_of(line.subject) in hidden]
+         key_of(line.subject) in hidden, line.slot + 1]
         for line in seen.lines
     ]  # fmt: skip
     if seen.others:
-        lines.append(["", format_count(seen.others, "other"), GREY, "solid", "", False])
+        lines.append(["", format_count(seen.others, "other"), GREY, "solid", "", False, 0])
     return lines
 
 

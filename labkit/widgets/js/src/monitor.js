@@ -7,6 +7,7 @@ const DASHES = { solid: "", dash: "6 3", dot: "2 2.5" };
 
 export function monitor({ model, el, looks }) {
   let told = 0;
+  let pointed = null; // the place in the legend that the pointer is over: the other lines step back
   const ask = (name, words) => { if (!end.lost()) model.send({ ask: name, ...words }); };
 
   function pauseButton(off) {
@@ -55,17 +56,27 @@ export function monitor({ model, el, looks }) {
       </div></details>`;
   }
 
+  const stepBack = () => pointed === null ? "" : `[data-plots="${model.get("own")}"] .scatterlayer g.trace:not([class$="place${pointed}"]) { opacity: 0.15 !important; }`;
+  const point = (place) => ({
+    handleEvent(event) {
+      const is = event.type === "pointerenter" || (event.type === "focus" && event.target.matches(":focus-visible"));
+      pointed = is ? place : null;
+      end.redraw();
+    },
+  });
+
   function legend(off) {
     const lines = model.get("legend");
     const hidden = lines.filter((line) => line[5]).map(([key]) => key);
     const toggle = (key, isHidden) => ask("hide", { keys: isHidden ? hidden.filter((each) => each !== key) : [...hidden, key] });
     const swatch = (colour, dash) => html`<svg width="18" height="10" viewBox="0 0 18 10" aria-hidden="true"><line
       x1="1" y1="5" x2="17" y2="5" stroke=${colour} stroke-width="3" stroke-dasharray=${DASHES[dash] ?? ""}></line></svg>`;
-    return html`<div class="lk-legend" role="group" aria-label="legend">${lines.map(([key, label, colour, dash, words, isHidden]) => key
-      ? html`<button class="lk-plain" data-key=${key} ?data-gone=${!!words} aria-pressed=${String(!isHidden)} aria-disabled=${String(off)}
+    return html`<div class="lk-legend" role="group" aria-label="legend">${lines.map(([key, label, colour, dash, words, isHidden, place]) => key
+      ? html`<button class="lk-plain" data-key=${key} ?data-gone=${!!words}
+          @pointerenter=${point(place)} @pointerleave=${point(place)} @focus=${point(place)} @blur=${point(place)} aria-pressed=${String(!isHidden)} aria-disabled=${String(off)}
           title=${isHidden ? `show ${label} in all plots` : `hide ${label} in all plots`}
           @click=${() => { if (!off) toggle(key, isHidden); }}>${swatch(colour, dash)} ${label}${words ? html` <span class="lk-dim">${words}</span>` : nothing}</button>`
-      : html`<span class="lk-others">${swatch(colour, dash)} ${label}</span>`)}</div>`;
+      : html`<span class="lk-others" @pointerenter=${point(place)} @pointerleave=${point(place)}>${swatch(colour, dash)} ${label}</span>`)}</div>`;
   }
 
   function status(lost) {
@@ -85,7 +96,8 @@ export function monitor({ model, el, looks }) {
       <div class="lk-said" role="status">${said ? html`<span style="color: var(--lk-${colour})"><span aria-hidden="true">${mark}</span> ${said}</span>` : nothing}</div>
       ${note ? html`<div class="lk-dim">${note}</div>` : nothing}
       ${legend(off)}
-      <div class="lk-slot lk-plots"></div></div>`;
+      <style .textContent=${stepBack()}></style>
+      <div class="lk-slot lk-plots" data-plots=${model.get("own")}></div></div>`;
   }
 
   const slot = child(model, el, "figure");
