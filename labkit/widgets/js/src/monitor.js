@@ -87,6 +87,11 @@ export function monitor({ model, el, looks }) {
       : html`<span class="lk-right" style="color: var(--lk-running)"><span aria-hidden="true">●</span> live</span>`;
   }
 
+  function plots() {
+    const titles = new Map(model.get("offered"));
+    return `${model.get("metrics").map((name) => titles.get(name)).join(", ")}, the last ${spell(model.get("window"))}`;
+  }
+
   function draw(lost) {
     const off = lost || !!model.get("ended");
     const [mark, colour, said] = model.get("said");
@@ -97,7 +102,7 @@ export function monitor({ model, el, looks }) {
       ${note ? html`<div class="lk-dim">${note}</div>` : nothing}
       ${legend(off)}
       <style .textContent=${stepBack()}></style>
-      <div class="lk-slot lk-plots" data-plots=${model.get("own")}></div></div>`;
+      <div class="lk-slot lk-plots" role="img" aria-label=${plots()} data-plots=${model.get("own")}></div></div>`;
   }
 
   const slot = child(model, el, "figure");
