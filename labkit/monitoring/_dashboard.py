@@ -113,6 +113,11 @@ class Panel:
     last: dict[int, float]
 
     @property
+    def unit(self) -> str:
+        """What stands beside the title: the unit, unless the title says it."""
+        return "" if self.scale.words in self.metric.title else self.scale.words
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing was read of it."""
         return not any(np.isfinite(row).any() for row in (*self.lines.values(), self.others))

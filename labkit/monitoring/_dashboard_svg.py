@@ -106,7 +106,7 @@ class _Drawing:
         first, last, above, below = left + _LEFT, right - _RIGHT, top + _TITLE, top + _TITLE + _PLOT
         text(group, panel.metric.title, first, top + 14, font_weight="600")
         after = first + width(panel.metric.title, LETTERS) * 1.12 + 8
-        text(group, fit(panel.scale.words, max(0.0, last - after), LETTERS), after, top + 14, "dim")
+        text(group, fit(panel.unit, max(0.0, last - after), LETTERS), after, top + 14, "dim")
         axis = Axis(0, panel.scale.top, below, above)
         time = Axis(-self.seen.seconds, 0, first, last)
         for tick in panel.scale.ticks:

@@ -145,7 +145,7 @@ class Plot:
 
 
 def _title(number: int, panel: Panel, left: float, above: float) -> Iterator[tuple[str, Any]]:
-    words = "no readings" if panel.is_empty else panel.scale.words
+    words = "no readings" if panel.is_empty else panel.unit
     yield f"annotations[{number}].text", f"<b>{panel.metric.title}</b>   {words}"
     yield f"annotations[{number}].x", left
     yield f"annotations[{number}].y", above
