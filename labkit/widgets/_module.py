@@ -74,6 +74,14 @@ def _read(file: str) -> tuple[str, str]:
     return code, hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
+def tell_anywhere(widget: ipywidgets.Widget) -> None:
+    """Have what the front end says to `widget` handled while a cell runs, too."""
+    # From 7.4 on, ipykernel hands it to the thread that last told the front end something:
+    # a cell that runs would hold up the button that cancels it.
+    if hasattr(widget.comm, "_reply_subshell_for"):
+        widget.comm._reply_subshell_for = lambda _data, subshell: subshell  # noqa: SLF001
+
+
 class Picture:
     """The static form of a widget that shows nothing but itself."""
 
@@ -117,10 +125,7 @@ class LabWidget(anywidget.AnyWidget):
     def open(self) -> None:
         """Open the connection to the front end (called by ipywidgets)."""
         super().open()
-        # From 7.4 on, ipykernel hands what the front end says to the thread that last told it something:
-        # a cell that runs would hold up the button that cancels it.
-        if hasattr(self.comm, "_reply_subshell_for"):
-            self.comm._reply_subshell_for = lambda _data, subshell: subshell  # noqa: SLF001
+        tell_anywhere(self)
 
     def close(self) -> None:
         """End the widget; what it shows goes on."""

@@ -437,6 +437,36 @@ ${d.join(`
 .lk-topo-card { color: var(--lk-dim); margin: 8px 0 -8px; }
 .lk-move { width: 100%; max-width: 1000px; }
 .lk-move svg { display: block; max-width: 100%; }
+.lk-monitor { width: 100%; padding: 8px 14px 6px; border: 1px solid var(--lk-line); border-radius: 6px; background: var(--lk-back); }
+.lk-controls { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; }
+.lk button.lk-wide { min-width: 6.6em; }
+.lk-group { display: inline-flex; }
+.lk .lk-group button { border-radius: 0; margin-left: -1px; }
+.lk .lk-group button:first-child { border-radius: 4px 0 0 4px; margin-left: 0; }
+.lk .lk-group button:last-child { border-radius: 0 4px 4px 0; }
+.lk .lk-group button[aria-pressed="true"] { background: var(--lk-back); border-color: var(--lk-main); box-shadow: inset 0 0 0 1px var(--lk-main); font-weight: 600; z-index: 1; }
+.lk-drop { position: relative; }
+.lk-drop > summary { cursor: pointer; font-size: 12px; line-height: 1.4; padding: 2px 9px; border-radius: 4px; background: var(--lk-soft); border: 1px solid var(--lk-line); user-select: none; }
+.lk-drop > summary:hover { border-color: var(--lk-dim); }
+.lk-list {
+  position: absolute; z-index: 20; top: calc(100% + 3px); left: 0; min-width: 100%; max-height: 22em; overflow: auto; padding: 6px 12px 6px 8px;
+  background: var(--lk-back); border: 1px solid var(--lk-dim); border-radius: 4px; box-shadow: 0 3px 10px rgb(0 0 0 / 25%); font-size: 12px;
+}
+.lk-list label { display: block; white-space: nowrap; cursor: pointer; }
+.lk-list input { vertical-align: -2px; margin: 0 4px 0 0; }
+.lk-said { min-height: 20px; overflow-wrap: anywhere; }
+.lk-legend { display: flex; flex-wrap: wrap; gap: 0 14px; align-items: center; min-height: 22px; font-size: 12px; }
+.lk .lk-legend button { padding: 1px 2px; white-space: nowrap; }
+.lk-legend svg { vertical-align: -1px; }
+.lk .lk-legend button[aria-pressed="false"] { opacity: 0.6; text-decoration: line-through; }
+.lk .lk-legend button[data-gone] { color: var(--lk-dim); }
+.lk-others { color: var(--lk-dim); white-space: nowrap; }
+.lk-plots { min-height: 160px; margin: 0; }
+.lk-plots .js-plotly-plot text { fill: var(--lk-dim) !important; }
+.lk-plots .js-plotly-plot .annotation text { fill: var(--lk-text) !important; }
+.lk-plots .js-plotly-plot .gridlayer path { stroke: var(--lk-line) !important; stroke-opacity: 1 !important; }
+.lk-plots .js-plotly-plot .hoverlayer text { fill: var(--lk-text) !important; }
+.lk-plots .js-plotly-plot .hoverlayer .legend .bg { fill: var(--lk-back) !important; stroke: var(--lk-dim) !important; fill-opacity: 0.95 !important; }
 .lk-sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (forced-colors: active) { .lk-bar > div { background: Highlight; } }
 `;function rc(e,t){let i=e.getRootNode(),s=i instanceof ShadowRoot?i:document.head;if(!s.querySelector("style[data-labkit]")){let r=document.createElement("style");r.dataset.labkit="",r.textContent=`${t.palette}

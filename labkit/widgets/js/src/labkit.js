@@ -4,6 +4,7 @@ import { bar, html, live, nothing } from "./common.js";
 export { card } from "./card.js";
 export { form } from "./form.js";
 export { migration } from "./migration.js";
+export { monitor } from "./monitor.js";
 export { host, table } from "./table.js";
 export { topology } from "./topology.js";
 
