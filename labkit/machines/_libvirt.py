@@ -144,10 +144,11 @@ class BulkStats:
                 if len(self._asked) < self._MOST:
                     mine.append(self._begin(connection))
                 if self._changed.wait_for(lambda: any(each.is_answered for each in mine), patience_s):
-                    answer = next(each.answer for each in mine if each.is_answered)
+                    answer: Any = next(each.answer for each in mine if each.is_answered)
                     if isinstance(answer, BaseException):
                         raise answer
-                    return answer
+                    told: list[tuple[libvirt.virDomain, dict[str, Any]]] = answer
+                    return told
         raise DeadlineExceeded("libvirt does not tell counters, because several machines hang")
 
     def _begin(self, connection: libvirt.virConnect) -> _Question:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .._values import format_duration
-from ..operations._chart import Axis, number
+from .._chart import Axis, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._values import format_duration, format_size
-from ..operations._chart import nice_ticks
+from .._chart import nice_ticks
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import tostring
 
 import numpy as np
 
-from ..operations._chart import LETTERS, Axis, draw, fit, line, picture, rect, text, titled
+from .._chart import LETTERS, Axis, draw, fit, line, picture, rect, text, titled
 from ._lines_svg import ago_ticks, path_of
 from ._scale import amount, scale_for
 from .spec import METRICS

@@ -276,19 +276,19 @@ class Metrics:
         from .forecast import forecast
 
         check_metric(metric)
-        own = self._of_one([metric, *filter(None, [_FULL.get(metric)])], machine, last)
-        values = own[1]
+        end = _FULL.get(metric, "")
+        subject, own = self._of_one([metric, end] if end else [metric], machine, last)
         if limit is not None:
             most = float(parse_size(limit, "limit")) if isinstance(limit, str) else float(limit)
         else:
-            ends = own[1][_FULL[metric]].dropna() if metric in _FULL else []
-            if not len(ends):
+            ends = own[end or metric].dropna()
+            if not end or ends.empty:
                 raise InvalidValue(
-                    f"nothing says where the {METRICS[metric].title} of {own[0].name} ends", hint="give a limit=…"
+                    f"nothing says where the {METRICS[metric].title} of {subject.name} ends", hint="give a limit=…"
                 )
             most = float(ends.iloc[-1])
-        found = forecast(values["time_s"], values[metric], most, horizon_s=parse_duration(horizon, "horizon"))
-        return replace(found, metric=metric, subject=own[0])
+        found = forecast(own["time_s"], own[metric], most, horizon_s=parse_duration(horizon, "horizon"))
+        return replace(found, metric=metric, subject=subject)
 
     def changes(self, metric: str, machine: Machine | str, *, last: float | str = "10 min") -> ChangeList:
         """Where the behaviour of a machine or host shifted.
