@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from .._chart import LETTERS, Axis, draw, fit, line, number, picture, plain, text, titled, width
 from .._html import SIGNS, render
 from .._values import format_count, format_duration
-from .._chart import LETTERS, Axis, draw, fit, line, number, picture, plain, text, titled, width
 from ._dashboard import CURRENT, GREY, Line, Panel, Picture
 from ._lines_svg import ago_ticks, path_of
 from ._scale import amount

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from .._values import format_duration
 from .._chart import Axis, number
+from .._values import format_duration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

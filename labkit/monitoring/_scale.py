@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._values import format_duration, format_size
 from .._chart import nice_ticks
+from .._values import format_duration, format_size
 
 if TYPE_CHECKING:
     import numpy as np
