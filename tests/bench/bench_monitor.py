@@ -139,7 +139,7 @@ def rows(n: int) -> list[Row]:
             **{f"dashboard, {count} machines": lambda count=count: float(
                 kernel.run(f"took = timed(update, {count})", ask="took")) for count in MACHINES},
         }  # fmt: skip
-        limits = {f"dashboard, {MACHINES[0]} machines": Limit(ratio=3, seconds=0.03)}
+        limits = {f"dashboard, {MACHINES[0]} machines": Limit(ratio=2, seconds=0.03)}
         measured = interleaved(cases, n, limits=limits)
         kernel.heard()
         for count, limit in zip(MACHINES, (0.03, 0.06), strict=True):
