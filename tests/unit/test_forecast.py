@@ -311,3 +311,9 @@ def test_shows_itself() -> None:
     assert "stroke-dasharray" in html and "<polygon" in html
     assert "limit: 200 MiB" in html and "--lk-busy" in html
     assert "nan" not in html.replace("finance", "")
+
+
+def test_what_never_changes_does_not_wander() -> None:
+    """Readings that are all the same have no trend, and are no random walk."""
+    found = forecast(np.arange(60.0), np.full(60, 1.9e6), 2.7e8)
+    assert found.outlook is Outlook.NOISE
