@@ -19,9 +19,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import Lab
-from labkit.errors import InvalidValue, LabGone
+from labkit.errors import InvalidValue, LabGone, NotFound
 from labkit.machines.base import Machine
-from labkit.monitoring import _sampler
+from labkit.monitoring import Finding, Forecast, _sampler
 from labkit.monitoring.alerts import AlertEvent
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("monitoring")]
@@ -230,6 +230,50 @@ def test_reading_is_no_use_of_a_lab(lab: Lab, machines: dict[str, Machine]) -> N
     left = lab.lease_left_s()
     time.sleep(3)
     assert lab.lease_left_s() < left - 2.5
+
+
+def test_a_busy_machine_is_diagnosed(
+    lab: Lab, machines: dict[str, Machine], busy: Callable[[Machine, list[str]], None]
+) -> None:
+    """Who is short of what is said with numbers, and what would help; once it is over, it is not said any more."""
+    busy(machines["vm"], ["timeout", "25", "sh", "-c", "while :; do :; done"])
+
+    def short() -> list[Finding]:
+        return [finding for finding in lab.diagnose("15 s") if finding.subject.name == "vm"]
+
+    until(lambda: any(found.resource == "processor" for found in short()), "its processor is found to be short")
+    [found, *_] = [found for found in short() if found.resource == "processor"]
+    assert found.value >= found.threshold
+    assert found.advice
+    assert "vm" in repr(lab.diagnose("15 s")) + found.evidence
+    until(lambda: not short(), "it is over")
+
+
+@pytest.mark.slow
+def test_a_leak_is_forecast_and_its_beginning_found(lab: Lab, machines: dict[str, Machine]) -> None:
+    """From the readings of half a minute: when the memory is full, by a container that grows by 1 MB a second."""
+    box = machines["lx"]
+    box.run(["sh", "-c", "(sleep 15; x=; while :; do x=$x$(yes | head -c 1000000); sleep 1; done) >/dev/null 2>&1 &"])
+
+    def outlook() -> Forecast:
+        return lab.metrics.forecast("memory", box, limit="400 MiB", last="2 min")
+
+    until(lambda: outlook().full_in_s, "it is forecast", timeout_s=120)
+    found = outlook()
+    assert found.earliest_s is not None
+    assert 100 < found.earliest_s < 1000
+    until(lambda: lab.metrics.changes("memory", "lx", last="2 min"), "its beginning is found")
+    box.restart()
+    assert not lab.metrics.forecast("memory", "far", limit="400 MiB").full_in_s
+
+
+def test_a_limit_that_nobody_knows(lab: Lab, machines: dict[str, Machine]) -> None:
+    """Without a limit there is no forecast, but an error that asks for one; nor is there one of nobody."""
+    until(lambda: _each_has(lab, {*machines}, 1), "all were read")
+    with pytest.raises(InvalidValue, match="give a limit"):
+        lab.metrics.forecast("network", "lx")
+    with pytest.raises(NotFound):
+        lab.metrics.changes("cpu", "nobody")
 
 
 @pytest.mark.slow
