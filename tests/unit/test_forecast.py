@@ -309,5 +309,5 @@ def test_shows_itself() -> None:
     html = bundle["text/html"]
     assert "<script" not in html
     assert "stroke-dasharray" in html and "<polygon" in html
-    assert "limit: 200 MiB" in html and "--lk-busy" in html
+    assert "limit 200 MiB" in html and "--lk-busy" in html
     assert "nan" not in html.replace("finance", "")
