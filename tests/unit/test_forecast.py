@@ -1,7 +1,8 @@
 """Forecasts against series whose future is known: how often the interval has it, and how often there is none to tell.
 
 Each kind of series has the rates that were measured with 200 seeds, 240 readings of one a second (these all are run
-as slow tests); the bounds are a little wider, so that another version of a library does not break them.
+as slow tests); the bounds are a little wider, so that another version of a library does not break them. The method
+was chosen while looking at these seeds; with 200 others the coverage was 0.88 to 1 and at most 1.5 % were false.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ CALM = [
     pytest.param(
         lambda draw, t: 40 + draw.normal(0, 0.5, t.size).cumsum() + white(draw, t, 2), 100.0, 0.02, id="noisy walk"
     ),
-    pytest.param(lambda draw, t: wave(draw, t, 60), 100.0, 0.0, id="wave 60 s"),
+    pytest.param(lambda draw, t: wave(draw, t, 60), 100.0, 0.005, id="wave 60 s"),
     pytest.param(lambda draw, t: wave(draw, t, 150), 100.0, 0.0, id="wave 150 s"),
     pytest.param(lambda draw, t: (t + draw.uniform(0, 40)) % 40 + white(draw, t, 1), 100.0, 0.0, id="sawtooth"),
     pytest.param(lambda draw, t: 40 + white(draw, t, 0.3) + 20 * (draw.random(t.size) < 0.02), 100.0, 0.0, id="bursts"),
@@ -296,7 +297,7 @@ def test_shows_itself() -> None:
     html = bundle["text/html"]
     assert "<script" not in html
     assert "stroke-dasharray" in html and "<polygon" in html
-    assert "limit: 200 MiB" in html and "--lk-busy" in html
+    assert "limit 200 MiB" in html and "--lk-busy" in html
     assert "nan" not in html.replace("finance", "")
 
 
