@@ -8,9 +8,9 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._chart import LETTERS, Axis, draw, fit, line, number, picture, plain, text, titled, width
 from .._html import SIGNS, render
-from .._values import format_count, format_duration
+from .._values import format_count
 from ._dashboard import CURRENT, GREY, Line, Panel, Picture
-from ._lines_svg import ago_ticks, path_of
+from ._lines_svg import ago, ago_ticks, path_of
 from ._scale import amount
 
 ACROSS = 860
@@ -25,7 +25,7 @@ def bundle(seen: Picture, title: str, said: tuple[str, str] = ("", "")) -> dict[
     """The picture as SVG, as HTML, and the last values as text."""
     image = svg(seen, title)
     sign, colour = KINDS.get(said[1], KINDS["info"])
-    words = f"the last {format_duration(seen.seconds)}"
+    words = f"the last {ago(seen.seconds)}"
     html = render(
         "monitor", title=plain(title), words=words, image=image, said=plain(said[0]), sign=sign, colour=colour
     )
@@ -112,9 +112,9 @@ class _Drawing:
         for tick in panel.scale.ticks:
             line(group, "edge", (first, axis.at(tick)), (last, axis.at(tick)), stroke_width="0.7")
             text(group, f"{tick:g}", first - 6, axis.at(tick) + 4, "dim", text_anchor="end")
-        for ago, words in ago_ticks(self.seen.seconds):
-            anchor = "start" if ago == self.seen.seconds else "middle" if ago else "end"
-            text(group, words, time.at(-ago), below + 14, "dim", text_anchor=anchor)
+        for at, words in ago_ticks(self.seen.seconds):
+            anchor = "start" if at == self.seen.seconds else "middle" if at else "end"
+            text(group, words, time.at(-at), below + 14, "dim", text_anchor=anchor)
         self._lines(group, panel, time, axis)
 
     def _lines(self, group: Element, panel: Panel, time: Axis, axis: Axis) -> None:

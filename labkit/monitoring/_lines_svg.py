@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 def ago_ticks(seconds: float) -> list[tuple[float, str]]:
     """Where the time axis is marked: seconds ago, and words."""
-    return [(seconds, _ago(seconds)), (seconds / 2, _ago(seconds / 2)), (0.0, "now")]
+    return [(seconds, ago(seconds)), (seconds / 2, ago(seconds / 2)), (0.0, "now")]
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
+    """A span as short as it can be said, such as ``10 min``."""
     if seconds < 60:
         return f"{seconds:g} s"
     if seconds % 60 and seconds < 600:

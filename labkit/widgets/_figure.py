@@ -38,7 +38,10 @@ function quiet({ default: make, FigureView }) {
     let before = this.el.clientWidth;
     this.room = new ResizeObserver(() => {
       const now = this.el.clientWidth;
-      if (now && now !== before && this.el.layout) this.autosizeFigure();
+      if (now && now !== before && this.el.layout) {
+        delete this.el.layout.width; // it stands still since the height was told
+        this.autosizeFigure();
+      }
       before = now || before;
     });
     this.room.observe(this.el);
@@ -113,14 +116,16 @@ class Figure(go.FigureWidget):  # type: ignore[misc]
     def redraw(self, traces: Mapping[int, Mapping[str, Any]], layout: Mapping[str, Any]) -> None:
         """Change what is given of each trace and of the layout: one message, or none if nothing is given.
 
-        It is what `batch_update` ends in, without the checks that would look through each array once more.
+        It is what `batch_update` ends in, without the checks that would look through each array once more, and
+        what the figure has already is sent, too: a page may not have it.
         """
         if not traces and not layout:
             return
         numbers = sorted(traces)
         names = sorted({name for each in traces.values() for name in each})
         style = {name: [traces[number].get(name, Undefined) for number in numbers] for name in names}
-        self.plotly_update(style, dict(layout), numbers)
+        self._perform_plotly_update(style, dict(layout), numbers)
+        self._send_update_msg(style, dict(layout), numbers)
 
     def _send_update_msg(
         self, restyle_data: dict[str, Any], relayout_data: dict[str, Any], trace_indexes: Any = None,

@@ -61,7 +61,8 @@ class Plot:
         for panel in range(self._panels):
             layout[f"xaxis{panel + 1}"] = {
                 "anchor": f"y{_suffix(panel)}", "fixedrange": True, "showgrid": False, "zeroline": False,
-                "visible": False, "ticks": "outside", "ticklen": 3, "tickcolor": GREY,
+                "visible": False, "ticks": "outside", "ticklen": 4, "tickcolor": "rgba(0,0,0,0)",
+                "spikethickness": 1, "spikedash": "solid",
                 "unifiedhovertitle": {"text": "%{x:.0f} s ago"},
             }  # fmt: skip
             layout[f"yaxis{panel + 1}"] = {
@@ -123,6 +124,8 @@ class Plot:
             there = number < len(seen.panels)
             for axis in (x, y):
                 yield f"{axis}.visible", there
+                if not there:
+                    yield f"{axis}.domain", [0, 0.001]  # it would lie over the others, where the pointer is
             yield f"annotations[{number}].visible", there
             if there:
                 wide = max(200.0, across - _LEFT - _RIGHT)

@@ -383,7 +383,7 @@ def test_what_nobody_sees_any_more_is_not_sent(monkeypatch: pytest.MonkeyPatch) 
     monitor.close()
 
 
-def test_a_page_that_is_loaded_again_gets_the_figure_as_it_is(still: None) -> None:
+def test_a_page_that_is_loaded_again_gets_the_figure_as_it_is(still: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole state has what was sent in updates: names, axes, values."""
     feed = feed_of(2)
     view = Monitor(feed)._make_view()
@@ -393,8 +393,12 @@ def test_a_page_that_is_loaded_again_gets_the_figure_as_it_is(still: None) -> No
     assert len(shown) == 8
     assert state["_widget_layout"]["xaxis"]["range"] == [600, 0]
     assert state["_py2js_update"] is None
+    sent = Sent(view, monkeypatch)
     view._on_drawn(view._figure, {"drawn": True}, [])
-    assert len(view._plot._traces) == 0
+    view._try_to_show(fresh=False)
+    [update] = [each["_py2js_update"] for each in sent.figure]
+    assert {"name", "visible", "line.color", "x0", "y"} <= set(update["style_data"])
+    assert {"height", "xaxis.range", "yaxis2.tickvals"} <= set(update["layout_data"])
     view.close()
 
 

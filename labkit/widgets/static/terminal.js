@@ -439,6 +439,7 @@ ${d.join(`
 .lk-move svg { display: block; max-width: 100%; }
 .lk-monitor { width: 100%; padding: 8px 14px 6px; border: 1px solid var(--lk-line); border-radius: 6px; background: var(--lk-back); }
 .lk-controls { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; }
+.lk-how { min-width: 4.6em; white-space: nowrap; font-size: 12px; }
 .lk button.lk-wide { min-width: 6.6em; }
 .lk-group { display: inline-flex; }
 .lk .lk-group button { border-radius: 0; margin-left: -1px; }
@@ -461,7 +462,9 @@ ${d.join(`
 .lk .lk-legend button[aria-pressed="false"] { opacity: 0.6; text-decoration: line-through; }
 .lk .lk-legend button[data-gone] { color: var(--lk-dim); }
 .lk-others { color: var(--lk-dim); white-space: nowrap; }
-.lk-plots { min-height: 160px; margin: 0; }
+.lk-plots { min-height: 160px; margin: 0 !important; min-width: 0; overflow: hidden; }
+.lk-plots > * { display: block; width: 100%; min-width: 0; max-width: 100%; overflow: hidden; margin: 0; }
+.lk-plots .js-plotly-plot .spikeline { stroke: var(--lk-dim) !important; stroke-width: 1 !important; }
 .lk-plots .js-plotly-plot text { fill: var(--lk-dim) !important; }
 .lk-plots .js-plotly-plot .annotation text { fill: var(--lk-text) !important; }
 .lk-plots .js-plotly-plot .gridlayer path { stroke: var(--lk-line) !important; stroke-opacity: 1 !important; }

@@ -81,10 +81,10 @@ export function monitor({ model, el, looks }) {
 
   function status(lost) {
     const ended = model.get("ended");
-    if (lost || ended) return html`<span class="lk-right" style="color: var(--lk-failed)"><span aria-hidden="true">✖</span> ${lost ? "the kernel was restarted" : ended}</span>`;
+    if (lost || ended) return html`<span class="lk-how" style="color: var(--lk-failed)"><span aria-hidden="true">✖</span> ${lost ? "the kernel was restarted" : ended}</span>`;
     return model.get("paused")
-      ? html`<span class="lk-right" style="color: var(--lk-paused)"><span aria-hidden="true">❚❚</span> paused</span>`
-      : html`<span class="lk-right" style="color: var(--lk-running)"><span aria-hidden="true">●</span> live</span>`;
+      ? html`<span class="lk-how" style="color: var(--lk-paused)"><span aria-hidden="true">❚❚</span> paused</span>`
+      : html`<span class="lk-how" style="color: var(--lk-running)"><span aria-hidden="true">●</span> live</span>`;
   }
 
   function plots() {
@@ -97,7 +97,7 @@ export function monitor({ model, el, looks }) {
     const [mark, colour, said] = model.get("said");
     const note = lost ? LOST : model.get("note");
     return html`<div class="lk-monitor" role="group" aria-label="monitor of ${model.get("title")}">
-      <div class="lk-controls"><span class="lk-name">${model.get("title")}</span>${pauseButton(off)}${windowButtons(off)}${metricBox(off)}${machineBox(off)}${status(lost)}</div>
+      <div class="lk-controls"><span class="lk-name">${model.get("title")}</span>${status(lost)}${pauseButton(off)}${windowButtons(off)}${metricBox(off)}${machineBox(off)}</div>
       <div class="lk-said" role="status">${said ? html`<span style="color: var(--lk-${colour})"><span aria-hidden="true">${mark}</span> ${said}</span>` : nothing}</div>
       ${note ? html`<div class="lk-dim">${note}</div>` : nothing}
       ${legend(off)}
