@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .._changes import Change, What
 from .._values import parse_duration
 from ..errors import InvalidValue, LabError
 from ..monitoring._dashboard import Choice, Dashboard, Picture, Window
@@ -24,7 +23,8 @@ DEFAULT = ("cpu", "memory", "disk", "network")
 MOST_METRICS = 8
 _MOST_MACHINES = 30
 _SHORTEST_S, _LONGEST_S = 10.0, 24 * 3600.0
-_ASK_HOST_S = 3.0
+_ASK_HOST_S = 4.0
+_UNKNOWN = frozenset({("", "")})
 _STEPS = 600  # of a window
 _SAME: Any = object()  # what stays as it is
 
@@ -228,18 +228,7 @@ class _Ends:
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self._gone: set[tuple[str, str]] = set()
-        self._alive: dict[str, tuple[float, bool]] = {}
-        if changes := getattr(source, "changes", None):
-            this = weakref.ref(self)
-
-            def hear(change: Change) -> None:
-                if (ends := this()) is None:
-                    unsubscribe()
-                elif change.what is What.MACHINE and change.machine and change.machine.is_gone:
-                    ends._gone.add((change.machine.host.name, change.machine.name))  # noqa: SLF001
-
-            unsubscribe = changes.subscribe(hear)
+        self._there: dict[str, tuple[float, frozenset[tuple[str, str]] | None]] = {}
 
     def has_ended(self, subject: Subject) -> bool:
         """Whether one that has no readings has ended."""
@@ -247,16 +236,22 @@ class _Ends:
             return bool(asked(subject))
         if not hasattr(self._source, "hosts"):
             return False
-        return (subject.host, subject.machine) in self._gone or not self._is_alive(subject.host)
+        there = self._machines(subject.host)
+        if there is None or there is _UNKNOWN:
+            return there is None
+        return bool(subject.machine) and (subject.engine, subject.machine) not in there
 
-    def _is_alive(self, host: str) -> bool:
-        """Whether the host answers; asked every few seconds at most."""
-        asked, alive = self._alive.get(host, (0.0, False))
+    def _machines(self, host: str) -> frozenset[tuple[str, str]] | None:
+        """Engine and name of each machine of a host, None of one that is no more; asked every few seconds at most."""
+        asked, there = self._there.get(host, (0.0, _UNKNOWN))
         if time.monotonic() - asked > _ASK_HOST_S:
-            found = self._source.hosts.get(host)
-            alive = bool(found and found.is_alive)
-            self._alive[host] = (time.monotonic(), alive)
-        return alive
+            self._there[host] = (time.monotonic(), there)
+            with contextlib.suppress(LabError, OSError):  # engines that do not answer are not the machines' end
+                found = self._source.hosts.get(host)
+                alive = found and found.is_alive
+                there = frozenset((each.engine, each.name) for each in found.machines()) if alive else None
+                self._there[host] = (time.monotonic(), there)
+        return there
 
 
 def _names(machines: Iterable[Machine | str] | None) -> tuple[str, ...] | None:

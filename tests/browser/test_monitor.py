@@ -8,8 +8,10 @@ from typing import Any
 
 import nbformat
 import pytest
-from _jupyter import Opener, open_in, wait_until
+from _jupyter import Opener, attach, open_in, wait_until
 from playwright.sync_api import CDPSession, Page, expect
+
+from labkit import Lab
 
 SETUP = f"""
 import sys
@@ -69,6 +71,7 @@ def test_it_is_drawn_and_moves_by_one_message_a_second(page: Page, open_notebook
     client, came, went = frames(page)
     page.wait_for_timeout(10_000)
     client.detach()
+    print(f"{len(came)} messages came in 10 s, {len(went)} went")
     assert 8 <= len(came) <= 10 * 2 + 2
     assert went == []
 
@@ -99,15 +102,15 @@ def test_machines_metrics_and_window_can_be_chosen(page: Page, open_notebook: Op
     expect(page.locator(LINES)).to_have_count(12)
 
     page.locator("summary", has_text="Metrics").click()
-    page.get_by_label("packets dropped").check()
+    page.locator("input[data-metric=drops]").check()
     expect(page.locator(LINES)).to_have_count(15)
-    page.get_by_label("memory held").uncheck()
+    page.locator("input[data-metric=memory]").uncheck()
     expect(page.locator(LINES)).to_have_count(12)
     page.locator("summary", has_text="Machines").click()
-    expect(page.get_by_label("packets dropped")).to_be_hidden()
-    page.get_by_label("db-1").uncheck()
+    expect(page.locator("input[data-metric=drops]")).to_be_hidden()
+    page.locator("input[data-machine='beta/db-1']").uncheck()
     expect(page.locator(LINES)).to_have_count(8)
-    page.get_by_label("alpha", exact=True).check()
+    page.locator("input[data-machine=alpha]").check()
     expect(page.locator(LINES)).to_have_count(12)
     page.get_by_role("button", name="1 min", exact=True).click()
     expect(page.locator(".lk-plots .xtick text", has_text="30 s").first).to_be_visible()
@@ -162,18 +165,32 @@ def test_a_page_that_is_loaded_again_goes_on(page: Page, open_notebook: Opener) 
     wait_until(lambda: paths(page) != before)
 
 
+def test_a_lab_is_shown(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
+    """A machine that works is a line by itself; when it has been destroyed its line is grey and says so."""
+    machine = shared_lab["alpha"].lxc.create("worker")
+    open_notebook(attach(shared_lab.name, "lab.monitor(window='1 min')"))
+    legend = page.get_by_role("group", name="legend")
+    expect(legend).to_contain_text("worker", timeout=60_000)
+    expect(page.locator(".lk-monitor")).to_contain_text("live")
+    wait_until(lambda: len(paths(page)) >= 2, timeout_s=60)  # processors and memory at least
+    before = paths(page)
+    wait_until(lambda: paths(page) != before)
+    machine.destroy()
+    expect(legend).to_contain_text("worker (ended)", timeout=30_000)
+
+
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 @pytest.mark.parametrize("width", [1400, 900])
 def test_it_can_be_read(page: Page, open_notebook: Opener, theme: str, width: int) -> None:
     """In both themes words have a contrast of 4.5 to 1 and lines of 3; nothing is wider than the page."""
     page.set_viewport_size({"width": width, "height": 1000})
     open_notebook(SETUP, "made_up(50)")
-    expect(page.locator(LINES)).to_have_count(44)
+    expect(page.locator(LINES)).to_have_count(200)
     if theme.endswith("Dark"):
         page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
         page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     words, lines, *poor = page.evaluate(POOR)
-    assert (words >= 4 * 7, lines, poor) == (True, 44, [])
+    assert (words >= 4 * 7, lines, poor) == (True, 200, [])
     wide = page.evaluate(
         "() => document.querySelector('.lk-monitor').scrollWidth - document.querySelector('.lk-monitor').clientWidth"
     )

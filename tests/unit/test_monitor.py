@@ -29,7 +29,7 @@ from labkit.monitoring._scale import scale_for
 from labkit.monitoring._words import amount
 from labkit.widgets._figure import Figure
 from labkit.widgets._monitor_view import MonitorView
-from labkit.widgets.monitor import Monitor
+from labkit.widgets.monitor import Monitor, _Ends
 
 SVG = "{http://www.w3.org/2000/svg}"
 FOUR = ("cpu", "memory", "disk", "network")
@@ -149,6 +149,24 @@ def test_what_is_no_more_is_grey() -> None:
     assert np.isnan(cpu.lines[slots["web-0"]][:-101]).all()
     feed.gone = {silent}
     assert "db-1 (ended)" in [line.words for line in next(pictures(feed)).lines]
+
+
+def test_what_has_ended_is_asked_of_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that its host does not list, or a host that does not answer, has ended; a mute engine is no end."""
+    web = SimpleNamespace(name="web-0", engine="kvm")
+    host = SimpleNamespace(is_alive=True, machines=lambda: [web])
+    lab = SimpleNamespace(name="demo", metrics=feed_of(2), hosts={"alpha": host})
+    ends = _Ends(lab)
+    assert not ends.has_ended(machine(0))
+    assert ends.has_ended(machine(2))
+    assert ends.has_ended(machine(1)), "there is no host beta"
+    monkeypatch.setattr("labkit.widgets.monitor._ASK_HOST_S", -1.0)
+    host.machines = lambda: (_ for _ in ()).throw(LabGone("the daemon does not answer"))
+    assert not ends.has_ended(machine(0))
+    assert not _Ends(lab).has_ended(machine(0))
+    host.is_alive = False
+    assert ends.has_ended(machine(0))
+    assert ends.has_ended(HOSTS[0])
 
 
 # How lines are thinned

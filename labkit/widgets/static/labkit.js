@@ -118,16 +118,16 @@ var Ct=globalThis,It=t=>t,bt=Ct.trustedTypes,Dt=bt?bt.createPolicy("lit-html",{c
 .lk-move { width: 100%; max-width: 1000px; }
 .lk-move svg { display: block; max-width: 100%; }
 .lk-monitor { width: 100%; padding: 8px 14px 6px; border: 1px solid var(--lk-line); border-radius: 6px; background: var(--lk-back); }
-.lk-controls { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; }
-.lk-how { min-width: 4.6em; white-space: nowrap; font-size: 12px; }
-.lk button.lk-wide { min-width: 6.6em; }
+.lk-controls { display: flex; flex-wrap: wrap; gap: 6px 8px; align-items: center; }
+.lk-how { min-width: 5em; white-space: nowrap; font-size: 12px; }
+.lk button.lk-wide { min-width: 6.1em; padding: 2px 6px; }
 .lk-group { display: inline-flex; }
-.lk .lk-group button { border-radius: 0; margin-left: -1px; }
+.lk .lk-group button { border-radius: 0; margin-left: -1px; padding: 2px 6px; }
 .lk .lk-group button:first-child { border-radius: 4px 0 0 4px; margin-left: 0; }
 .lk .lk-group button:last-child { border-radius: 0 4px 4px 0; }
 .lk .lk-group button[aria-pressed="true"] { background: var(--lk-back); border-color: var(--lk-main); box-shadow: inset 0 0 0 1px var(--lk-main); font-weight: 600; z-index: 1; }
 .lk-drop { position: relative; }
-.lk-drop > summary { cursor: pointer; font-size: 12px; line-height: 1.4; padding: 2px 9px; border-radius: 4px; background: var(--lk-soft); border: 1px solid var(--lk-line); user-select: none; }
+.lk-drop > summary { cursor: pointer; font-size: 12px; line-height: 1.4; padding: 2px 7px; white-space: nowrap; border-radius: 4px; background: var(--lk-soft); border: 1px solid var(--lk-line); user-select: none; }
 .lk-drop > summary:hover { border-color: var(--lk-dim); }
 .lk-list {
   position: absolute; z-index: 20; top: calc(100% + 3px); left: 0; min-width: 100%; max-height: 22em; overflow: auto; padding: 6px 12px 6px 8px;
