@@ -19,7 +19,6 @@ from ._show import show
 if TYPE_CHECKING:
     from ..machines.base import Machine
     from ..monitoring.alerts import AlertEvent
-    from ..monitoring.metrics import Metrics
     from ._monitor_view import MonitorView
 
 DEFAULT = ("cpu", "memory", "disk", "network")
@@ -78,8 +77,8 @@ class Monitor:
         self._window: Window | None = None
         self._picture: Picture | None = None
         self._view: MonitorView | None = None
-        if self.lab is not None:
-            _say_alerts(self, self.lab.metrics)
+        if follow := getattr(self._feed, "on_alert", None):
+            _say_alerts(self, follow)
 
     def __repr__(self) -> str:
         return f"monitor of {self.title}: {', '.join(self.metrics)}"
@@ -259,7 +258,7 @@ class _Ends:
         return there
 
 
-def _say_alerts(monitor: Monitor, metrics: Metrics) -> None:
+def _say_alerts(monitor: Monitor, follow: Callable[[Callable[[AlertEvent], object]], Callable[[], None]]) -> None:
     """Have the monitor, while there is one, say what happens to the lab's alerts."""
     this = weakref.ref(monitor)
 
@@ -269,7 +268,7 @@ def _say_alerts(monitor: Monitor, metrics: Metrics) -> None:
         else:
             leave()
 
-    leave = metrics.on_alert(hear)
+    leave = follow(hear)
 
 
 def _names(machines: Iterable[Machine | str] | None) -> tuple[str, ...] | None:

@@ -295,12 +295,11 @@ def test_the_sampler_ends_when_nobody_looks(lab_name: str, python: Callable[...,
 
 
 def test_a_monitor_says_what_alerts_do(lab: Lab, machines: dict[str, Machine]) -> None:
-    """While there is a monitor, and not longer than that."""
+    """The line above its plots, live and in the static form."""
     monitor = lab.monitor()
     alert = lab.metrics.alert("memory", above=1, for_s=0, machines=["lx"])
     until(lambda: monitor.said[1] == "warning", "it is said")
     assert monitor.said[0].startswith("lx: memory held")
     assert "lx: memory held" in monitor._repr_mimebundle_()["text/html"]
     alert.cancel()
-    del monitor
     assert len(machines) == 4
