@@ -69,7 +69,11 @@ def forecast_bundle(found: Forecast) -> dict[str, Any]:
 
     image = forecast_svg(found) if found.times.size > 1 else ""
     end = _OUTLOOKS.get(found.outlook, _UNTOLD)
-    html = render("forecast", sentence=found.sentence[:1].upper() + found.sentence[1:], end=end, image=image)
+    fan = f"{100 * found.confidence:.4g} %" if found.outlook == "fills" else ""
+    html = render(
+        "forecast", sentence=found.sentence[:1].upper() + found.sentence[1:], end=end, image=image, fan=fan,
+        line=found.trend is not None,
+    )  # fmt: skip
     return {"text/plain": f"{end[0]} {found.sentence}", "text/html": html}
 
 

@@ -71,14 +71,15 @@ def format_count(number: int, word: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """At most three significant digits and a unit: ``12.3 ms``, ``1.5 s``, ``2 min 5 s``."""
+    """At most three significant digits and a unit: ``12.3 ms``, ``1.5 s``, ``2 min 5 s``, ``10 min``."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 99.95:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    parts = [(hours, "h"), (minutes, "min")] if hours else [(minutes, "min"), (rest, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
 
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)\s*", re.ASCII)

@@ -11,7 +11,7 @@ from .._html import SIGNS, render
 from .._values import format_count
 from ._dashboard import CURRENT, GREY, Line, Panel, Picture
 from ._lines_svg import ago, ago_ticks, path_of
-from ._scale import amount
+from ._words import amount
 
 ACROSS = 860
 _LEFT, _RIGHT, _GAP, _PLOT, _TITLE, _FOOT, _ROW = 48.0, 10.0, 18.0, 104.0, 22.0, 22.0, 18.0

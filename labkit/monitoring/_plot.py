@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, tostring
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 10, 8, 20
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 _MOST_POINTS = 300
+_HALO = {"stroke": "paper", "stroke_width": "3", "stroke_opacity": "0.8", "paint_order": "stroke"}  # over lines
 _SHADE = {"fill_opacity": "0.16"}
 
 
@@ -35,16 +35,15 @@ class _Plot:
         self.time = Axis(times[0], times[1], _LEFT, across - _RIGHT)
         self.value = Axis(values[0], values[1], down - _BOTTOM, _TOP)
 
-    def grid(self, say: dict[float, str] | None = None) -> None:
+    def grid(self) -> None:
         """Lines and numbers at both axes."""
         most = max(2, int((self.value.first - self.value.last) / 30))
-        for tick in _value_ticks(self.value, self.unit, most):
+        for tick, words in _value_ticks(self.value, self.unit, most):
             y = self.value.at(tick)
             line(self.root, "edge", (self.time.first, y), (self.time.last, y), stroke_width="0.7")
-            words = (say or {}).get(tick) or _tick(tick, self.unit)
             text(self.root, words, self.time.first - 5, y + 4, "dim", text_anchor="end")
         for tick in _time_ticks(self.time):
-            words = "now" if tick == 0 else f"{'−' if tick < 0 else '+'}{about(abs(tick))}"
+            words = "now" if tick == 0 else f"{'−' if tick < 0 else '+'}{_apart(abs(tick))}"
             half = width(words, LETTERS) / 2
             x = min(self.time.last - half, max(self.time.first + half, self.time.at(tick)))
             text(self.root, words, x, self.value.first + LETTERS + 4, "dim", text_anchor="middle")
@@ -68,6 +67,8 @@ class _Plot:
         """A dashed line across, and what it is."""
         y = self.value.at(value)
         group = titled(self.root, words)
+        below = y < self.value.last + LETTERS + 4
+        text(group, words, self.time.first + 4, y + (LETTERS + 1 if below else -4), colour, **_HALO)
         line(group, colour, (self.time.first, y), (self.time.last, y), stroke_width="1.2", stroke_dasharray="5 3")
 
     def band(self, begin: float, end: float, words: str, colour: str) -> None:
@@ -98,7 +99,7 @@ def finding_svg(finding: Finding) -> str:
     plot = _Plot(finding.evidence, (420, 92), _span(seconds), (0.0, most), unit)
     plot.band(finding.since_s - finding.until_s, 0.0, f"holds: {finding.evidence}", "failed")
     plot.grid()
-    plot.limit(rule.threshold, f"threshold: {_tick(rule.threshold, unit)}", "failed")
+    plot.limit(rule.threshold, f"threshold {_tick(rule.threshold, unit)}", "failed")
     plot.curve(*_with_gaps(seconds, finding.values), "busy")
     return plot.svg
 
@@ -110,6 +111,8 @@ def forecast_svg(found: Forecast) -> str:
     known = found.values[np.isfinite(found.values)]
     fan = found.fan
     seen = [*known, found.limit] if _shows_limit(found) else list(known)
+    if found.outlook == "later":
+        seen.append(found.now + found.slope_per_s * end_s)
     least, most = float(min(seen)), float(max(seen))
     room = 0.06 * (most - least or abs(most) or 1.0)
     least = max(0.0, least - room) if least >= 0 else least - room
@@ -120,7 +123,7 @@ def forecast_svg(found: Forecast) -> str:
     if found.since_s > found.times[0]:
         plot.moment(found.since_s - now_s, "behaves alike since then: only this is used", "dim")
     if _shows_limit(found):
-        plot.limit(found.limit, f"limit: {amount(found.limit, found.unit)}", "failed")
+        plot.limit(found.limit, f"limit {amount(found.limit, found.unit)}", "failed")
     plot.curve(seconds, found.values, "busy")
     if found.trend is not None:
         _line(plot, found, now_s, end_s)
@@ -140,7 +143,7 @@ def changes_svg(found: ChangeList) -> str:
     for place, change in enumerate(found, 1):
         at = change.time_s - float(found.times[-1])
         group = plot.moment(at, change.sentence, "paused")
-        text(group, str(place), plot.time.at(at) + 3, plot.value.last + LETTERS - 2, "paused")
+        text(group, str(place), plot.time.at(at) + 5, plot.value.last + LETTERS - 2, "paused", **_HALO)
     return plot.svg
 
 
@@ -231,15 +234,26 @@ def _tick(value: float, unit: str) -> str:
     return amount(value, unit)
 
 
-def _value_ticks(axis: Axis, unit: str, most: int) -> Sequence[float]:
-    scale = 1.0
-    if unit.startswith("bytes"):
-        largest = max(abs(axis.begin), abs(axis.end), 1.0)
-        scale = 1024.0 ** max(0, min(4, int(np.log(largest) / np.log(1024.0))))
-    return [tick * scale for tick in nice_ticks(axis.begin / scale, axis.end / scale, most)]
+def _value_ticks(axis: Axis, unit: str, most: int) -> list[tuple[float, str]]:
+    """Round values, and how they are written: with as many digits as tell them apart."""
+    if not unit.startswith("bytes"):
+        ticks = nice_ticks(axis.begin, axis.end, most)
+        return [(tick, _tick(tick, unit)) for tick in ticks]
+    largest = max(abs(axis.begin), abs(axis.end), 1.0)
+    power = max(0, min(4, int(np.log(largest) / np.log(1024.0))))
+    ticks = nice_ticks(axis.begin / 1024.0**power, axis.end / 1024.0**power, most)
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    digits = max(0, min(4, -int(np.floor(np.log10(step) + 1e-9))))
+    name = f"{('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}{unit.removeprefix('bytes')}"
+    return [(tick * 1024.0**power, f"{tick:.{digits}f} {name}") for tick in ticks]
+
+
+def _apart(seconds: float) -> str:
+    """How far a tick is from now."""
+    return "1 min" if seconds == 60 else about(seconds)
 
 
 def _time_ticks(axis: Axis) -> list[float]:
-    room = (axis.last - axis.first) / 75
+    room = (axis.last - axis.first) / 65
     step = next((each for each in _STEPS_S if (axis.end - axis.begin) / each <= room), _STEPS_S[-1])
     return [float(step * at) for at in range(int(np.ceil(axis.begin / step)), int(np.floor(axis.end / step)) + 1)]

@@ -79,18 +79,20 @@ class HostReader:
             asked = {each.kind: each.by_cgroups for each in engines if each.by_cgroups is not None}
             told = host.meter.read(host=host.lab.has_cgroups, **asked)
             yield Subject(host.name), host.sample(told["host"])
+        folder = str(machine_folder(host, ""))
         for engine in engines:
             with contextlib.suppress(LabError, OSError):
                 engine.look()
                 for name, sample in engine.samples(told.get(engine.kind)).items():
-                    yield Subject(host.name, name, engine.kind, _identity(host, name)), sample
+                    yield Subject(host.name, name, engine.kind, _identity(f"{folder}/{name}/host")), sample
 
 
-def _identity(host: Host, name: str) -> str:
+def _identity(note: str) -> str:
     """Tells a machine from an earlier one of its name: when its folder was made, on this host."""
-    with contextlib.suppress(OSError):
-        return str((machine_folder(host, name) / "host").stat().st_mtime_ns)
-    return ""
+    try:
+        return str(os.stat(note).st_mtime_ns)
+    except OSError:
+        return ""
 
 
 class Sampler:

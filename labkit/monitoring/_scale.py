@@ -1,4 +1,4 @@
-"""Units for people: which one a panel has, where its axis ends, and amounts in words."""
+"""Units for people: which one a panel has, and where its axis ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._chart import nice_ticks
-from .._values import format_duration, format_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,17 +69,3 @@ def _unit(unit: str, largest: float) -> tuple[float, str]:
     if unit == "":
         return 0.01, "%"
     return 1.0, "per second" if unit == "1/s" else unit
-
-
-def amount(value: float, unit: str) -> str:
-    """A value of a metric in words: ``1.5 MiB/s``; nothing if it is not known."""
-    if not math.isfinite(value):
-        return ""
-    if unit.startswith("bytes"):
-        return f"{format_size(value)}{unit.removeprefix('bytes')}"
-    if unit == "seconds":
-        return format_duration(value)
-    if unit == "":
-        return f"{100 * value:.3g} %"
-    shown = f"{value:.3g}" if abs(value) >= 0.001 or not value else f"{value:.3f}"
-    return f"{shown} a second" if unit == "1/s" else f"{shown} {unit}"

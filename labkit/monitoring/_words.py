@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from .._values import format_duration, format_size
@@ -16,11 +17,13 @@ def about(seconds: float) -> str:
     """A duration in as few words as are meant: ``4 min``, ``2 h 10 min``."""
     grain = next(grain for least, grain in ((14400, 600), (600, 60), (150, 10), (0, 1)) if seconds >= least)
     words = format_duration(round(seconds / grain) * grain)
-    return "0 s" if words == "0 ms" else words.removesuffix(" 0 s").removesuffix(" 0 min")
+    return "0 s" if words == "0 ms" else words
 
 
 def amount(value: float, unit: str) -> str:
-    """A value with its unit, in at most three significant digits."""
+    """A value with its unit, in at most three significant digits; nothing if it is not known."""
+    if not math.isfinite(value):
+        return ""
     sign, size = ("−" if value < 0 else ""), abs(value)
     if unit in {"bytes", "bytes/s"}:
         return f"{sign}{format_size(size)}{unit.removeprefix('bytes')}"
@@ -28,7 +31,10 @@ def amount(value: float, unit: str) -> str:
         return f"{sign}{format_duration(size)}"
     if unit == "processors":
         return f"{sign}{size:.3g} {'processor' if size == 1 else 'processors'}"
-    return f"{sign}{size:.3g}{'/s' if unit == '1/s' else ''}"
+    if not unit:
+        return f"{sign}{100 * size:.3g} %"
+    shown = f"{size:.3g}" if size >= 0.001 or not size else f"{size:.3f}"
+    return f"{sign}{shown}{'/s' if unit == '1/s' else f' {unit}'}"
 
 
 def growth(per_s: float, unit: str) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._progress import tell
-from .._values import format_duration, format_size
+from .._values import format_duration
 from ..errors import InvalidValue
+from ._words import amount
 from .spec import METRICS, Subject
 
 if TYPE_CHECKING:
@@ -140,14 +141,7 @@ class Alert:
         return AlertEvent(self.name, subject, begins, value, time.time(), said)
 
     def _words(self, value: float | None) -> str:
-        unit = METRICS[self.metric].unit
-        if value is None:
-            return "nothing"
-        if self.of or not unit:
-            return f"{100 * value:.0f} %"
-        if unit.startswith("bytes"):
-            return format_size(value) + unit.removeprefix("bytes")
-        return f"{value:.3g} {unit}" if unit != "seconds" else format_duration(value)
+        return "nothing" if value is None else amount(value, "" if self.of else METRICS[self.metric].unit)
 
     def __repr__(self) -> str:
         return f"<Alert {self.name}: {'on for ' + ', '.join(self.active) if self._on else 'off'}>"

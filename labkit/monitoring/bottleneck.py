@@ -196,7 +196,7 @@ def _finding(
     together = (subject.host,) if rule.resource is Resource.NETWORK else shared.get(subject.host, (subject.host,))
     blame = most(rule, readings, hold, [each for each in current if each.subject.host in together])
     words = {
-        "value": amount(hold.amount, "" if unit == "processors" and rule.whole else unit),
+        "value": f"{hold.amount:.3g}" if unit == "processors" and rule.whole else amount(hold.amount, unit),
         "total": amount(total, unit) if rule.whole else "", "part": f"{hold.value:.0%}".replace("%", " %"),
         "count": _counted(hold.value), "over": about(rule.over_s),
     }  # fmt: skip

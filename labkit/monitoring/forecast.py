@@ -21,6 +21,7 @@ LIMITS = {
     "cpu": "processors", "busy": "processors", "memory": "memory_total", "memory_used": "memory_total",
     "disk_used": "disk_total",
 }  # fmt: skip
+_STILL = 1e-9  # of the limit in a second: what wanders by less stands still
 _SURE = 0.995  # a slope is one if it is not 0 with this confidence, else it is taken for noise
 _LEAST_READINGS = 20
 _LEAST_S = 15.0
@@ -199,7 +200,8 @@ def _times(confidence: float, line: Trend) -> float:
 def _refusal(line: Trend, pieces: list[Stretch], limit: float) -> Outlook | None:
     """Why there is no forecast, if there is none."""
     if abs(line.slope) <= _times(_SURE, line) * line.error and not line.climbs:
-        return Outlook.WANDERS if line.wanders else Outlook.NOISE
+        moves = line.error > _STILL * abs(limit)
+        return Outlook.WANDERS if line.wanders and moves else Outlook.NOISE
     if line.slope < 0:
         return Outlook.RECEDES
     return Outlook.WAVES if _goes_up_and_down(pieces, limit) else None

@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 _FIRST_S = 20.0  # for the first reading: a sampler that is just starting on a busy machine
 _LONGEST_S = 7 * 86400.0
 _LOOK_S = 0.05
-# What tells where a metric ends.
-_FULL = {
-    "cpu": "processors", "memory": "memory_total", "memory_used": "memory_total", "disk_used": "disk_total",
-    "busy": "processors",
-}  # fmt: skip
 
 Row = tuple[int, Subject, float, list[float | None]]
 
@@ -273,10 +268,10 @@ class Metrics:
         ------
         InvalidValue, NotFound
         """
-        from .forecast import forecast
+        from .forecast import LIMITS, forecast
 
         check_metric(metric)
-        end = _FULL.get(metric, "")
+        end = LIMITS.get(metric, "")
         subject, own = self._of_one([metric, end] if end else [metric], machine, last)
         if limit is not None:
             most = float(parse_size(limit, "limit")) if isinstance(limit, str) else float(limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ._show import show
 
 if TYPE_CHECKING:
     from ..machines.base import Machine
+    from ..monitoring.alerts import AlertEvent
     from ._monitor_view import MonitorView
 
 DEFAULT = ("cpu", "memory", "disk", "network")
@@ -75,6 +77,8 @@ class Monitor:
         self._window: Window | None = None
         self._picture: Picture | None = None
         self._view: MonitorView | None = None
+        if follow := getattr(self._feed, "on_alert", None):
+            _say_alerts(self, follow)
 
     def __repr__(self) -> str:
         return f"monitor of {self.title}: {', '.join(self.metrics)}"
@@ -252,6 +256,19 @@ class _Ends:
                 there = frozenset((each.engine, each.name) for each in found.machines()) if alive else None
                 self._there[host] = (time.monotonic(), there)
         return there
+
+
+def _say_alerts(monitor: Monitor, follow: Callable[[Callable[[AlertEvent], object]], Callable[[], None]]) -> None:
+    """Have the monitor, while there is one, say what happens to the lab's alerts."""
+    this = weakref.ref(monitor)
+
+    def hear(event: AlertEvent) -> None:
+        if found := this():
+            found.say(event.sentence, "warning" if event.begins else "good")
+        else:
+            leave()
+
+    leave = follow(hear)
 
 
 def _names(machines: Iterable[Machine | str] | None) -> tuple[str, ...] | None:

@@ -19,9 +19,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from labkit import Lab
-from labkit.errors import InvalidValue, LabGone
+from labkit.errors import InvalidValue, LabGone, NotFound
 from labkit.machines.base import Machine
-from labkit.monitoring import _sampler
+from labkit.monitoring import Finding, Forecast, _sampler
 from labkit.monitoring.alerts import AlertEvent
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("monitoring")]
@@ -232,9 +232,53 @@ def test_reading_is_no_use_of_a_lab(lab: Lab, machines: dict[str, Machine]) -> N
     assert lab.lease_left_s() < left - 2.5
 
 
+def test_a_busy_machine_is_diagnosed(
+    lab: Lab, machines: dict[str, Machine], busy: Callable[[Machine, list[str]], None]
+) -> None:
+    """A processor is found to be short: the machine's, or the host's if others keep that from it; in numbers."""
+    busy(machines["vm"], ["timeout", "25", "sh", "-c", "while :; do :; done"])
+
+    def short() -> list[Finding]:
+        found = [finding for finding in lab.diagnose("15 s") if finding.resource == "processor"]
+        return [finding for finding in found if finding.subject.name in ("vm", "alpha", "beta")]
+
+    until(short, "a processor is found to be short")
+    for found in short():
+        assert found.value >= found.threshold
+        assert found.advice
+        assert found.evidence
+
+
+@pytest.mark.slow
+def test_a_leak_is_forecast_and_its_beginning_found(lab: Lab, machines: dict[str, Machine]) -> None:
+    """From the readings of half a minute: when the memory is full, by a container that grows by 1 MB a second."""
+    box = machines["lx"]
+    box.run(["sh", "-c", "(sleep 15; x=; while :; do x=$x$(yes | head -c 1000000); sleep 1; done) >/dev/null 2>&1 &"])
+
+    def outlook() -> Forecast:
+        return lab.metrics.forecast("memory", box, limit="400 MiB", last="2 min")
+
+    until(lambda: outlook().full_in_s, "it is forecast", timeout_s=120)
+    found = outlook()
+    assert found.earliest_s is not None
+    assert 100 < found.earliest_s < 1000
+    until(lambda: lab.metrics.changes("memory", "lx", last="2 min"), "its beginning is found")
+    box.restart()
+    assert not lab.metrics.forecast("memory", "far", limit="400 MiB").full_in_s
+
+
+def test_a_limit_that_nobody_knows(lab: Lab, machines: dict[str, Machine]) -> None:
+    """Without a limit there is no forecast, but an error that asks for one; nor is there one of nobody."""
+    until(lambda: _each_has(lab, {*machines}, 1), "all were read")
+    with pytest.raises(InvalidValue, match="give a limit"):
+        lab.metrics.forecast("network", "lx")
+    with pytest.raises(NotFound):
+        lab.metrics.changes("cpu", "nobody")
+
+
 @pytest.mark.slow
 def test_the_sampler_ends_when_nobody_looks(lab_name: str, python: Callable[..., subprocess.Popen[str]]) -> None:
-    """Half a minute after the last who looked on has gone; then whoever looks has another, and sees the gap."""
+    """Half a minute after the last who looked on has gone; then whoever looks has another."""
     code = "import sys; from labkit import Lab; print(len(Lab.open(sys.argv[1]).metrics.frame()))"
     assert python(code, lab_name).wait(60) == 0
     lab = Lab.attach(lab_name)
@@ -242,9 +286,20 @@ def test_the_sampler_ends_when_nobody_looks(lab_name: str, python: Callable[...,
         assert lab.metrics.is_running
         until(lambda: not lab.metrics.is_running, "it has ended", timeout_s=90)
         before = (lab.folder / _sampler.LOCK).read_text()
+        lab.metrics.start()
+        until(lambda: (lab.folder / _sampler.LOCK).read_text() != before, "there is another")
         until(lambda: len(lab.metrics.frame(["cpu"], ["alpha"], last=3)) > 1, "it is read again")
-        assert (lab.folder / _sampler.LOCK).read_text() != before
-        assert lab.metrics.frame(["cpu"], ["alpha"])["time_s"].diff().max() > 5
     finally:
         lab.close()
     assert os.path.basename(str(lab.folder)) == lab_name
+
+
+def test_a_monitor_says_what_alerts_do(lab: Lab, machines: dict[str, Machine]) -> None:
+    """The line above its plots, live and in the static form."""
+    monitor = lab.monitor()
+    alert = lab.metrics.alert("memory", above=1, for_s=0, machines=["lx"])
+    until(lambda: monitor.said[1] == "warning", "it is said")
+    assert monitor.said[0].startswith("lx: memory held")
+    assert "lx: memory held" in monitor._repr_mimebundle_()["text/html"]
+    alert.cancel()
+    assert len(machines) == 4

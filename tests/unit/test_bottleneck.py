@@ -298,7 +298,7 @@ def test_shows_itself() -> None:
     assert "<i>web" not in html and "<script" not in html
     assert html.count("<svg") == html.count("stroke-dasharray") == 2
     assert "▲</span> processor utilisation" in html and "✖</span> memory errors" in html
-    assert "threshold: 90 %" in html and "var(--lk-failed" in html
+    assert "threshold 90 %" in html and "var(--lk-failed" in html
     assert "Not judged" in html and "no PSI" in html
 
 

@@ -25,8 +25,8 @@ from _feed import Feed, machine
 from labkit.errors import InvalidValue, LabGone
 from labkit.monitoring import METRICS, Subject
 from labkit.monitoring._dashboard import COLOURS, GREY, MOST_OTHERS, MOST_POINTS, Choice, Dashboard, Line, Picture
-from labkit.monitoring._scale import amount, scale_for
-from labkit.monitoring._small_plot import small_plot
+from labkit.monitoring._scale import scale_for
+from labkit.monitoring._words import amount
 from labkit.widgets._figure import Figure
 from labkit.widgets._monitor_view import MonitorView
 from labkit.widgets.monitor import Monitor, _Ends
@@ -593,21 +593,6 @@ def test_a_line_says_whether_it_is_there() -> None:
 
 
 # Small plots
-
-
-def test_a_small_plot_has_a_line_a_limit_and_since_when() -> None:
-    """The line has its gap, the limit its words, the shade its place; a title is text."""
-    ages = np.arange(120, -1, -1.0)
-    values = np.where((ages > 50) & (ages < 60), np.nan, 2.0**20 * (121 - ages))
-    image = small_plot("memory", ages, values, title=EVIL, limit=100 * 2.0**20, since_s=30)
-    root = ElementTree.fromstring(image)
-    [line] = root.iter(f"{SVG}path")
-    assert line.get("d", "").count("M") == 2
-    assert "limit: 100 MiB" in [each.text for each in root.iter(f"{SVG}title")]
-    shade = list(root.iter(f"{SVG}rect"))[1]
-    assert float(shade.get("width", "")) == pytest.approx((340 - 48) / 4, abs=0.2)
-    assert "<script" not in image
-    assert ElementTree.fromstring(small_plot("cpu", np.empty(0), np.empty(0))) is not None
 
 
 # In a notebook that nobody looks at

@@ -67,7 +67,7 @@ def test_sizes_are_shown_with_three_digits(size: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0123, "12.3 ms"), (1.5, "1.5 s"), (125, "2 min 5 s"), (28800, "8 h 0 min")]
+    ("seconds", "text"), [(0.0123, "12.3 ms"), (1.5, "1.5 s"), (125, "2 min 5 s"), (28800, "8 h"), (300, "5 min")]
 )
 def test_durations_are_shown_with_units(seconds: float, text: str) -> None:
     """A duration has a unit, or two."""
