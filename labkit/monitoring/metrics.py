@@ -192,7 +192,7 @@ class Metrics:
     ) -> pd.DataFrame:  # fmt: skip
         """Metrics as a table: a row for each reading, in the order of time.
 
-        Waits for the first reading if the lab is read for the first time.
+        Waits for the first two readings if the lab is read for the first time: a rate is made of two.
 
         Parameters
         ----------
@@ -225,7 +225,7 @@ class Metrics:
 
     def _first_rows(self, since_s: float) -> list[Row]:
         deadline = time.monotonic() + _FIRST_S
-        while not (rows := self.rows(0, since_s)):
+        while not (rows := self.rows(0, since_s)) or rows[-1][2] - rows[0][2] < EVERY_S / 2:
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(
                     f"lab {self._lab.name} was not read within {_FIRST_S:g} s: {self._last_words()}",
