@@ -84,7 +84,6 @@ def domains(n: int) -> list[Row]:
         def one_by_one() -> None:
             for domain in connection.listAllDomains():
                 domain.info()
-                domain.getCPUStats(True)
                 domain.memoryStats()
                 domain.blockStatsFlags("vda")
                 domain.interfaceStats(_link(domain))
