@@ -26,7 +26,7 @@ from .spec import Sample, Subject
 
 EVERY_S = 1.0
 _KEEP_S = 3600.0
-_DEADLINE_S = 0.8  # of a tick for all hosts: who is later is missing, and the others are not
+_DEADLINE_S = 0.8  # of a tick for all hosts: who is later comes with a later tick, and the others are not held up
 _IDLE_S = 30.0
 _TRIES = 10
 _LOOK_EVERY = 2  # ticks after which new hosts are looked for
@@ -50,13 +50,15 @@ class HostReader:
         """Begin a reading, unless one is under way; whether it was begun."""
         if self._wanted.is_set():
             return False
-        self._done.clear()
         self._wanted.set()
         return True
 
     def take(self, until_s: float) -> Readings:
-        """What was read, if that is done by then."""
-        return self._found if self._done.wait(max(0.0, until_s - time.monotonic())) else []
+        """What was read, if that is done by then; else it can be taken later."""
+        if not self._done.wait(max(0.0, until_s - time.monotonic())):
+            return []
+        self._done.clear()
+        return self._found
 
     def close(self) -> None:
         """Stop reading."""
@@ -123,10 +125,12 @@ class Sampler:
         fcntl.flock(lookers, fcntl.LOCK_EX)
 
     def read_once(self, now_s: float) -> None:
-        """Read all hosts at the same time, and write down what came in time."""
-        asked = [reader for reader in self._readers.values() if reader.begin()]
+        """Read all hosts at the same time, and write down what has come."""
+        readers = list(self._readers.values())
+        found = [reading for reader in readers for reading in reader.take(0)]  # what came too late for the last tick
+        asked = [reader for reader in readers if reader.begin()]
         until = max(now_s, time.monotonic()) + _DEADLINE_S
-        found = [reading for reader in asked for reading in reader.take(until)]
+        found += [reading for reader in asked for reading in reader.take(until)]
         try:
             self._store.write(found, self._keep_s)
         except sqlite3.Error as error:  # the disk is full: a gap, and the next second is another
