@@ -14,6 +14,7 @@ from ._html import COLOURS
 from .networks._picture import EDGE, INK, PAPER, SOFT, fit, plain, width
 
 LETTERS = 11.0
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 _INKS = {
     "ink": (INK, "--jp-ui-font-color1"), "paper": (PAPER, "--jp-layout-color1"), "soft": (SOFT, "--jp-layout-color2"),
     "edge": (EDGE, "--jp-border-color2"), **{name: (pair[0], f"--lk-{name}") for name, pair in COLOURS.items()},
@@ -21,8 +22,8 @@ _INKS = {
 Point = tuple[float, float]
 
 __all__ = [
-    "LETTERS", "Axis", "Point", "byte_ticks", "decades", "draw", "fit", "line", "nice_ticks", "number", "path",
-    "picture", "plain", "rect", "text", "titled", "width",
+    "LETTERS", "Axis", "Point", "binary_unit", "byte_ticks", "decades", "draw", "fit", "line", "nice_ticks",
+    "number", "path", "picture", "plain", "rect", "text", "titled", "width",
 ]  # fmt: skip
 
 
@@ -131,11 +132,17 @@ def _step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
+def binary_unit(most: float) -> tuple[float, str]:
+    """The largest unit of bytes that fits into `most` of them: how many it has, and its name."""
+    power = max(0, min(len(_BINARY) - 1, int(math.log(max(most, 1.0), 1024) + 1e-9)))
+    return 1024.0**power, _BINARY[power]
+
+
 def byte_ticks(most: float) -> list[float]:
     """Round numbers of bytes, in the largest unit that fits, from 0 to at least `most`."""
     if most <= 0:
         return [0, 2.0**20]
-    unit = 1024.0 ** max(0, min(4, int(math.log(max(most, 1), 1024))))
+    unit, _ = binary_unit(most)
     step = _step(max(most, 1) / unit / 2.0) * unit
     return [step * count for count in range(max(1, math.ceil(most / step - 1e-9)) + 1)]
 

@@ -109,6 +109,14 @@ def keep_capabilities(state: Path) -> None:
             os.replace(copy.name, target)
 
 
+def answers(path: Path) -> bool:
+    """Whether a daemon accepts connections to its Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+        probe.connect(str(path))
+        return True
+    return False
+
+
 def wait_for_socket(
     path: Path, ended: Callable[[], int | None], log: Path, host: str, timeout_s: float = 30,
     daemon: str = "libvirt's daemon",
@@ -123,8 +131,7 @@ def wait_for_socket(
     deadline = time.monotonic() + timeout_s
     pause = 0.002
     while time.monotonic() < deadline:
-        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
-            probe.connect(str(path))
+        if answers(path):
             return
         code = ended()
         if code is not None:

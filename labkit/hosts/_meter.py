@@ -25,7 +25,7 @@ _NO_LIMIT = 1 << 60  # version 1 says so by a number near 2**63
 _GROUPS = "/sys/fs/cgroup"
 _CARD = re.compile(r"(eth|en|wl)[a-z0-9]+$")
 _DISK = re.compile(r"(sd[a-z]+|x?vd[a-z]+|nvme\d+n\d+|mmcblk\d+)$")
-_MONITOR = re.compile(rb"\[lxc monitor\] \S+ ([a-z0-9][a-z0-9-]*)\0")
+_MONITOR = re.compile(r"\[lxc monitor\] \S+ ([a-z0-9][a-z0-9-]*)\0")
 _V1_FILES = ("cpuacct.usage", "cpu.cfs_quota_us", "memory.usage_in_bytes", "blkio.throttle.io_service_bytes_recursive")
 
 Values = dict[str, Any]
@@ -97,10 +97,14 @@ def _v1_place(file: str) -> str:
     return _v1_places.get(file, "")
 
 
+def _top() -> str:
+    """Where the cgroups of containers are found, whatever the version."""
+    return _GROUPS if _is_v2() else _v1_place("cpuacct.usage")
+
+
 def group_folders(prefix: str, folder: str = "") -> dict[str, str]:
     """The cgroups below `folder` whose name begins with `prefix`: the rest of it, and the path in its hierarchy."""
-    top = _GROUPS if _is_v2() else _v1_place("cpuacct.usage")
-    found = {}
+    top, found = _top(), {}
     with contextlib.suppress(OSError):
         for name in os.listdir(f"{top}/{folder}") if top else ():
             if name.startswith(prefix) and os.path.isdir(f"{top}/{folder}/{name}"):
@@ -177,6 +181,7 @@ class Processes:
         self.cpu_s: dict[str, float] = {}
         self.held: dict[str, int] = {}
         self.children: dict[str, list[str]] = {}
+        self._commands: dict[str, str] = {}
         for pid in os.listdir("/proc"):
             if pid.isdigit() and (words := _read(f"/proc/{pid}/stat").rpartition(")")[2].split()):
                 self.parent[pid] = words[1]
@@ -184,6 +189,12 @@ class Processes:
                 self.cpu_s[pid] = sum(map(int, words[11:15])) * _TICK_S
                 self.held[pid] = int(words[21]) * _PAGE
                 self.children.setdefault(words[1], []).append(pid)
+
+    def command(self, pid: str) -> str:
+        """A process's command line, its words ended by NUL; read once, whoever looks for containers in it."""
+        if pid not in self._commands:
+            self._commands[pid] = _read(f"/proc/{pid}/cmdline")
+        return self._commands[pid]
 
     def family(self, pid: str) -> list[str]:
         """A process's descendants."""
@@ -207,7 +218,7 @@ def _shims(processes: Processes) -> dict[str, str]:
     """The containers and the process ids of containerd's shims: the parents of containers."""
     found = {}
     for pid in processes.parent:
-        words = _read(f"/proc/{pid}/cmdline").split("\0")
+        words = processes.command(pid).split("\0")
         if "containerd-shim" in words[0] and "-id" in words:
             found[words[words.index("-id") + 1]] = pid
     return found
@@ -240,10 +251,10 @@ def lxc(processes: Processes | None) -> dict[str, Values]:
         return {name: told for name, path in group_folders("lxc.payload.").items() if (told := _of_group(path))}
     inits, spaces = {}, {pid: _namespace(pid) for pid in processes.parent}
     for pid in processes.parent:
-        if said := _MONITOR.match(_read(f"/proc/{pid}/cmdline").encode()):
+        if said := _MONITOR.match(processes.command(pid)):
             for child in processes.children.get(pid, ()):  # the one in another PID namespace is its process 1
                 if spaces[child] not in ("", spaces[pid]):
-                    inits[spaces[child]] = said[1].decode(), child
+                    inits[spaces[child]] = said[1], child
     inside: dict[str, list[str]] = {}
     for pid, space in spaces.items():
         if space in inits:
@@ -254,8 +265,7 @@ def lxc(processes: Processes | None) -> dict[str, Values]:
 
 
 def _of_group(path: str) -> Values:
-    top = _GROUPS if _is_v2() else _v1_place("cpuacct.usage")
-    if first := _first_process(f"{top}/{path}"):
+    if first := _first_process(f"{_top()}/{path}"):
         return {**group(path), **traffic(first)}
     return {}
 

@@ -20,6 +20,7 @@ from ..errors import DaemonFailed, InvalidValue, LabError, LabGone, NotFound, No
 from ..hosts import _dockerd
 from ..hosts._checks import find_program
 from ..hosts._launch import remove_tree
+from ..hosts._libvirtd import answers
 from ..hosts._runc import lacking
 from . import _docker_api
 from ._cards import CAME_AT_REST
@@ -41,7 +42,7 @@ from ._docker_recipe import (
 )
 from ._docker_service import DockerService, scale
 from .base import machine_folder
-from .engine import Engine, Field, NetworksWanted, answers
+from .engine import Engine, Field, NetworksWanted
 from .spec import MachineSpec, NetworkInterface, Sample
 
 if TYPE_CHECKING:
@@ -410,7 +411,7 @@ class DockerEngine(Engine[DockerMachine]):
     def counters(self, name: str = "", told: dict[str, Any] | None = None) -> dict[str, Sample]:
         """The counters of running machines, of all or of one, read on the host in one go."""
         if told is None:
-            told = self.host.meter.read(docker=has_limits(self.host.lab))["docker"]
+            told = self._metered()
         now = time.monotonic()
         if told.keys() - self._names.keys():
             with spoken(self.host):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .._changes import What
@@ -26,12 +24,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Machine)
 # What `create` takes: names of networks, or with an address or MAC that is asked for.
 NetworksWanted = str | NetworkInterface | Iterable[str | NetworkInterface]
-
-
-def answers(path: Path) -> bool:
-    """Whether a daemon accepts connections to its Unix socket."""
-    with socket.socket(socket.AF_UNIX) as asking:
-        return asking.connect_ex(str(path)) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +107,10 @@ class Engine(ABC, Generic[M]):
     def by_cgroups(self) -> bool | None:
         """Whether the host's meter reads its machines from cgroups, or from processes; None: libvirt tells."""
         return None
+
+    def _metered(self) -> dict[str, Any]:
+        """What the host's meter tells now of its machines."""
+        return self.host.meter.read(**{self.kind: bool(self.by_cgroups)})[self.kind]
 
     @abstractmethod
     def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:

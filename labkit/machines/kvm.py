@@ -18,6 +18,7 @@ from .._progress import progress
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import InvalidValue, LabError, NotFound
 from ..hosts._launch import remove_tree
+from ..hosts._libvirtd import answers
 from ..hosts.acceleration import QEMU, Acceleration, acceleration
 from ..networks._libvirt_network import LibvirtNetwork
 from ..storage.images import Image
@@ -28,7 +29,7 @@ from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
 from ._template import Template, is_template
 from .base import machine_folder
-from .engine import Engine, Field, NetworksWanted, answers
+from .engine import Engine, Field, NetworksWanted
 from .spec import KvmSpec, NetworkInterface, Sample, State
 
 if TYPE_CHECKING:

@@ -291,7 +291,7 @@ class LxcEngine(Engine[LxcMachine]):
 
     def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
         if told is None:
-            told = self.host.meter.read(lxc=self.host.lab.has_cgroups)["lxc"]
+            told = self._metered()
         now = time.monotonic()
         known = {name: self._known(spec) for name in told if (spec := self._spec(name))}
         return {name: machine.counted(Sample(time_s=now, **told[name])) for name, machine in known.items()}

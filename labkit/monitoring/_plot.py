@@ -7,7 +7,22 @@ from xml.etree.ElementTree import Element, tostring
 
 import numpy as np
 
-from .._chart import LETTERS, Axis, Point, draw, line, nice_ticks, number, path, picture, rect, text, titled, width
+from .._chart import (
+    LETTERS,
+    Axis,
+    Point,
+    binary_unit,
+    draw,
+    line,
+    nice_ticks,
+    number,
+    path,
+    picture,
+    rect,
+    text,
+    titled,
+    width,
+)
 from ._stretches import Floats
 from ._words import about, amount
 from .spec import METRICS
@@ -239,13 +254,11 @@ def _value_ticks(axis: Axis, unit: str, most: int) -> list[tuple[float, str]]:
     if not unit.startswith("bytes"):
         ticks = nice_ticks(axis.begin, axis.end, most)
         return [(tick, _tick(tick, unit)) for tick in ticks]
-    largest = max(abs(axis.begin), abs(axis.end), 1.0)
-    power = max(0, min(4, int(np.log(largest) / np.log(1024.0))))
-    ticks = nice_ticks(axis.begin / 1024.0**power, axis.end / 1024.0**power, most)
+    one, name = binary_unit(max(abs(axis.begin), abs(axis.end)))
+    ticks = nice_ticks(axis.begin / one, axis.end / one, most)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     digits = max(0, min(4, -int(np.floor(np.log10(step) + 1e-9))))
-    name = f"{('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}{unit.removeprefix('bytes')}"
-    return [(tick * 1024.0**power, f"{tick:.{digits}f} {name}") for tick in ticks]
+    return [(tick * one, f"{tick:.{digits}f} {name}{unit.removeprefix('bytes')}") for tick in ticks]
 
 
 def _apart(seconds: float) -> str:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._chart import nice_ticks
+from .._chart import binary_unit, nice_ticks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _STEPS = 3
 _ROOMY = 0.35  # an axis shrinks when what is shown takes less than this part of it
-_BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 # The end of an axis on which nothing happens: noise is not blown up.
 _LEAST = {"processors": 0.1, "bytes": 2.0**20, "bytes/s": 10 * 2.0**10, "seconds": 0.001, "1/s": 1.0, "": 0.05}
 
@@ -62,8 +61,8 @@ def scale_for(unit: str, largest: float, before: Scale | None = None) -> Scale:
 
 def _unit(unit: str, largest: float) -> tuple[float, str]:
     if unit.startswith("bytes"):
-        power = max(0, min(len(_BINARY) - 1, int(math.log(max(largest, 1.0), 1024) + 1e-9)))
-        return 1024.0**power, f"{_BINARY[power]}{unit.removeprefix('bytes')}"
+        one, name = binary_unit(largest)
+        return one, f"{name}{unit.removeprefix('bytes')}"
     if unit == "seconds":
         return (1.0, "s") if largest >= 1 else (0.001, "ms")
     if unit == "":

@@ -25,6 +25,7 @@ CREATE VIEW IF NOT EXISTS samples AS
     SELECT host, machine, engine, identity, readings.* FROM readings JOIN subjects ON subjects.id = subject;
 """  # noqa: S608
 _WAIT_S = 5.0
+_LATE_S = 60.0  # a reading may be written so much later than those that were made after it
 
 _OWN = tuple(each.name for each in fields(Sample))
 _OF_MACHINE, _OF_HOST = attrgetter(*_OWN), attrgetter("time_s", *FIELDS)
@@ -126,10 +127,18 @@ class Store:
         since_s
             The time of the oldest that is wanted.
         """
+        if since_s is not None:  # what is wanted is at the end: from there the search goes back
+            after = max(after, self._last_before(since_s - _LATE_S))
         since = "AND time_s >= ?" if since_s is not None else ""
         query = f"SELECT seq, subject, time_s, {', '.join(FIELDS)} FROM readings WHERE seq > ? {since} ORDER BY seq"  # noqa: S608
         found = self._file.execute(query, (after, since_s) if since_s is not None else (after,))
         return [(seq, subject, time_s, values) for seq, subject, time_s, *values in found]
+
+    def _last_before(self, time_s: float) -> int:
+        """The number of a reading after which all are younger, up to those that were written late."""
+        query = "SELECT seq FROM readings WHERE time_s < ? ORDER BY seq DESC LIMIT 1"
+        found = self._file.execute(query, (time_s,)).fetchone()
+        return found[0] if found else 0
 
     def copy(self, path: Path) -> None:
         """Write all that is kept to another file."""

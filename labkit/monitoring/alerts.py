@@ -14,7 +14,7 @@ from .._progress import tell
 from .._values import format_duration
 from ..errors import InvalidValue
 from ._words import amount
-from .spec import METRICS, Subject
+from .spec import METRICS, Subject, check_metric
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -162,8 +162,6 @@ class Alerts:
         machines: frozenset[str] | None, call: Callable[[AlertEvent], object] | None, name: str,
     ) -> Alert:  # fmt: skip
         """A new alert; raises `InvalidValue`."""
-        from .metrics import check_metric
-
         for each in (metric, of) if of else (metric,):
             check_metric(each)
         bounds = [bound for bound in (above, below) if bound is not None]

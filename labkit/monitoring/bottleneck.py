@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from .._html import ENGINES
 from ._blame import grounds, most
 from ._judge import Held, Readings, applies, held, unit_of, untold
 from ._stretches import Floats
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _KEYS = ("host", "machine", "engine", "identity")
 _NEXT_S = 2.5  # what was told by so much later is of another round of readings
-_ENGINES = {"kvm": "KVM", "xen": "Xen", "docker": "Docker", "lxc": "LXC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,5 +254,6 @@ def _reason(metric: str, readings: Readings) -> tuple[str, str]:
         return metric, f"no word of {METRICS[metric].title}: there is one reading only"
     if metric.startswith("pressure_"):
         return "pressure", "no word of pressure: this kernel has no PSI"
-    who = _ENGINES.get(readings.subject.engine, readings.subject.engine) if readings.subject.machine else "the kernel"
+    engine = readings.subject.engine
+    who = ENGINES.get(engine, (engine,))[0] if readings.subject.machine else "the kernel"
     return metric, f"no word of {METRICS[metric].title}: {who} does not tell"

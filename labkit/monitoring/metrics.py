@@ -21,7 +21,7 @@ from ._sampler import EVERY_S, KEEP, LOCK, LOG, LOOKERS, STORE, is_held
 from ._store import Store
 from .alerts import Alert, AlertEvent, Alerts
 from .series import Window
-from .spec import METRICS, Subject
+from .spec import METRICS, Subject, check_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _FIRST_S = 20.0  # for the first reading: a sampler that is just starting on a busy machine
 _LONGEST_S = 7 * 86400.0
 _LOOK_S = 0.05
+_RECENT_S = 5.0
 
 Row = tuple[int, Subject, float, list[float | None]]
 
@@ -223,6 +224,11 @@ class Metrics:
         rows = self._first_rows(time.monotonic() - seconds - 2 * EVERY_S)
         return frame(rows, wanted, _names(machines), time.monotonic() - seconds)
 
+    def wait(self) -> None:
+        """Wait until the lab has been read twice within the last seconds."""
+        self.start()
+        self._first_rows(time.monotonic() - _RECENT_S)
+
     def _first_rows(self, since_s: float) -> list[Row]:
         deadline = time.monotonic() + _FIRST_S
         while not (rows := self.rows(0, since_s)) or rows[-1][2] - rows[0][2] < EVERY_S / 2:
@@ -325,7 +331,7 @@ class Metrics:
         if target.suffix not in (".sqlite", ".csv", ".parquet"):
             raise InvalidValue(f"{target.name} is no name for a file of readings", hint="end it in .sqlite or .csv")
         if target.suffix == ".sqlite":
-            self._first_rows(0.0)
+            self.wait()
             target.unlink(missing_ok=True)
             with contextlib.closing(Store(self._lab.folder / STORE)) as store:
                 store.copy(target)
@@ -420,13 +426,6 @@ def _checked(metrics: Iterable[str] | str | None) -> list[str]:
     for name in names:
         check_metric(name)
     return names
-
-
-def check_metric(name: str) -> str:
-    """`name`, if it is a metric's; raises `InvalidValue` if not."""
-    if name not in METRICS:
-        raise InvalidValue(f"there is no metric {ascii(name)[:60]}", hint=f"there are {', '.join(METRICS)}")
-    return name
 
 
 def _names(machines: Iterable[Machine | str] | None) -> frozenset[str] | None:

@@ -52,7 +52,7 @@ class LabCollector(Collector):
 
 def text(metrics: Metrics) -> str:
     """The last readings in Prometheus' text format; waits for the first."""
-    metrics.frame(["memory"], last=1)
+    metrics.wait()
     return generate_latest(_registry(metrics)).decode()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from ..errors import InvalidValue
 from ..machines.spec import HostSample, Sample
 
 
@@ -88,4 +89,12 @@ _ALL = (
 METRICS = {metric.name: metric for metric in _ALL}
 FIELDS = tuple(each.name for each in fields(HostSample) if each.name != "time_s")
 
-__all__ = ["FIELDS", "METRICS", "HostSample", "Metric", "Sample", "Subject"]
+
+def check_metric(name: str) -> str:
+    """`name`, if it is a metric's; raises `InvalidValue` if not."""
+    if name not in METRICS:
+        raise InvalidValue(f"there is no metric {ascii(name)[:60]}", hint=f"there are {', '.join(METRICS)}")
+    return name
+
+
+__all__ = ["FIELDS", "METRICS", "HostSample", "Metric", "Sample", "Subject", "check_metric"]

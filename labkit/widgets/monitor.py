@@ -13,7 +13,7 @@ from .._values import parse_duration
 from ..errors import InvalidValue, LabError
 from ..monitoring._dashboard import Choice, Dashboard, Picture, Window
 from ..monitoring._dashboard_svg import KINDS, bundle
-from ..monitoring.spec import METRICS, Subject
+from ..monitoring.spec import METRICS, Subject, check_metric
 from ._show import show
 
 if TYPE_CHECKING:
@@ -280,11 +280,10 @@ def _names(machines: Iterable[Machine | str] | None) -> tuple[str, ...] | None:
 
 def _checked_metrics(metrics: Iterable[str] | None) -> tuple[str, ...]:
     names = [metrics] if isinstance(metrics, str) else DEFAULT if metrics is None else metrics
-    chosen = tuple(dict.fromkeys(names))
-    unknown = [str(name) for name in chosen if name not in METRICS]
-    if unknown or not 1 <= len(chosen) <= MOST_METRICS:
-        words = f"there is no metric {unknown[0]!r}" if unknown else f"{len(chosen)} metrics cannot be shown"
-        raise InvalidValue(words, hint=f"choose 1 to {MOST_METRICS} of {', '.join(METRICS)}")
+    chosen = tuple(dict.fromkeys(map(check_metric, names)))
+    if not 1 <= len(chosen) <= MOST_METRICS:
+        hint = f"choose 1 to {MOST_METRICS} of {', '.join(METRICS)}"
+        raise InvalidValue(f"{len(chosen)} metrics cannot be shown", hint=hint)
     return chosen
 
 
