@@ -161,6 +161,7 @@ def test_fifty_machines_can_be_read(page: Page, open_notebook: Opener) -> None:
 # Fifty real machines take longer to make than to look at.
 MADE_UP = """
 from labkit._changes import Changes
+from labkit.errors import LabError
 from labkit.machines.spec import State
 from labkit.networks.topology import *
 from labkit.widgets.topology import Diagram
@@ -180,6 +181,8 @@ class NoLab:
     name, closed, networks, changes = "made-up", False, (), Changes()
     def refresh(self): pass
     def __iter__(self): return iter(())
+    @property
+    def metrics(self): raise LabError("nobody reads these machines")
 
 Made(NoLab())
 """
