@@ -5,12 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import libvirt
 
 from ..errors import (
-    DeadlineExceeded,
     EngineError,
     InvalidState,
     LabError,
@@ -111,70 +109,6 @@ def state_of(domain: libvirt.virDomain) -> State:
     if state == libvirt.VIR_DOMAIN_SHUTOFF and reason in _FAILURES:
         return State.FAILED
     return _STATES.get(state, State.UNKNOWN)
-
-
-class BulkStats:
-    """The counters of all running domains in one call that no machine can hold up for long.
-
-    With NOWAIT libvirt leaves out what it cannot ask of a machine that something is being done to. One that hangs
-    by itself it asks all the same, and waits: then the question is left to itself, in its thread, and asked again.
-    Now the machine counts as one that something is done to, until it answers.
-
-    Parameters
-    ----------
-    kinds
-        Those of libvirt's ``VIR_DOMAIN_STATS_…``.
-    """
-
-    _FLAGS = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
-    _PATIENCE_S = 1.0  # after which it is asked again
-    _DEADLINE_S = 10.0
-    _MOST = 4  # questions at a time: each holds a worker of libvirtd's
-
-    def __init__(self, kinds: int) -> None:
-        self._kinds = kinds
-        self._changed = threading.Condition()
-        self._asked: list[_Question] = []  # and not answered
-
-    def ask(self, connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, dict[str, Any]]]:
-        """The running domains and what libvirt tells of each; raises libvirt's errors, and `DeadlineExceeded`."""
-        mine: list[_Question] = []
-        with self._changed:
-            for patience_s in (self._PATIENCE_S, self._DEADLINE_S):
-                if len(self._asked) < self._MOST:
-                    mine.append(self._begin(connection))
-                if self._changed.wait_for(lambda: any(each.is_answered for each in mine), patience_s):
-                    answer: Any = next(each.answer for each in mine if each.is_answered)
-                    if isinstance(answer, BaseException):
-                        raise answer
-                    told: list[tuple[libvirt.virDomain, dict[str, Any]]] = answer
-                    return told
-        raise DeadlineExceeded("libvirt does not tell counters, because several machines hang")
-
-    def _begin(self, connection: libvirt.virConnect) -> _Question:
-        question = _Question()
-        self._asked.append(question)
-
-        def ask() -> None:
-            answer: Any
-            try:
-                answer = connection.getAllDomainStats(self._kinds, self._FLAGS)
-            except Exception as error:  # raised where it was asked
-                answer = error
-            with self._changed:
-                self._asked.remove(question)
-                question.answer, question.is_answered = answer, True
-                self._changed.notify_all()
-
-        threading.Thread(target=ask, name="labkit-stats", daemon=True).start()
-        return question
-
-
-class _Question:
-    """A call that is under way."""
-
-    answer: Any = None
-    is_answered = False
 
 
 def follow(

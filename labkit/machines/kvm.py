@@ -24,6 +24,7 @@ from ..networks._libvirt_network import LibvirtNetwork
 from ..storage.images import Image
 from ..storage.images import get as get_image
 from . import _libvirt
+from ._bulk_stats import BulkStats
 from ._domain import Domain, check_vcpus, read_spec
 from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
@@ -45,7 +46,7 @@ class KvmEngine(Engine[KvmMachine]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self._bulk = _libvirt.BulkStats(STATS)
+        self._bulk = BulkStats(STATS)
         self._connection: libvirt.virConnect | None = None
         self._acceleration: Acceleration | None = None
         self.listeners: list[Callable[[str, int, int], None]] = []  # called with each event of a domain's life
@@ -73,6 +74,7 @@ class KvmEngine(Engine[KvmMachine]):
             if failure := self.host.why_libvirt_failed():
                 raise failure from error
             raise _libvirt.translate(error, self.host.name, "") from error
+        self._bulk.stirred()
         _libvirt.follow(connection, self._told, self._told_gone, self._lost, self._heard)
         for domain in connection.listAllDomains():
             self._told(domain.name(), _libvirt.state_of(domain))
@@ -288,6 +290,7 @@ class KvmEngine(Engine[KvmMachine]):
         return machine
 
     def _heard(self, name: str, event: int, detail: int) -> None:
+        self._bulk.stirred(name)
         for listener in list(self.listeners):
             listener(name, event, detail)
 

@@ -110,7 +110,7 @@ def domains(n: int) -> list[Row]:
         virt, asked, began, mine = daemon(host, "libvirtd"), cpu_of(reader), time.monotonic(), time.process_time()
         theirs = cpu_of(virt)
         ticks.clear()
-        rounds = max(30, 10 * n)
+        rounds = max(30, 40 * n)  # long enough that each has been asked again
         for number in range(rounds):
             time.sleep(max(0.0, began + number - time.monotonic()))
             tick()

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import _wait
+import libvirt
 import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from labkit import Lab
 from labkit.errors import InvalidValue, LabGone, NotFound
 from labkit.machines.base import Machine
+from labkit.machines.spec import Sample
 from labkit.monitoring import Finding, Forecast, _sampler
 from labkit.monitoring.alerts import AlertEvent
 
@@ -105,6 +107,40 @@ def test_traffic_is_seen_on_both_ends(lab: Lab, machines: dict[str, Machine]) ->
     machines["lx"].run(["ping", "-c", "30", "-i", "0.1", "-s", "1400", address], check=True)
     until(lambda: column(lab, "lx", "sent").max() > 5000, "it is seen to send")
     until(lambda: column(lab, "far", "received").max() > 5000, "the other is seen to receive")
+
+
+def test_a_machine_that_stands_still_is_not_asked_again(
+    lab: Lab, machines: dict[str, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A paused machine's counters are those that it told before; once it has run again it is asked again."""
+    kvm, vm = lab["alpha"].kvm, machines["vm"]
+    asked: list[str] = []
+    really = libvirt.virConnect.domainListGetStats
+
+    def ask(connection: libvirt.virConnect, domains: list[libvirt.virDomain], *how: int) -> object:
+        asked.extend(domain.name() for domain in domains)
+        return really(connection, domains, *how)
+
+    monkeypatch.setattr(libvirt.virConnect, "domainListGetStats", ask)
+
+    def read() -> tuple[Sample, bool]:
+        asked.clear()
+        sample = kvm.samples()[vm.name]
+        return sample, vm.name in asked
+
+    before, _ = read()
+    vm.pause()
+    until(lambda: read()[1] is False, "it was asked once more, and is believed")
+    still, was_asked = read()
+    assert not was_asked
+    assert still.cpu_seconds > before.cpu_seconds
+    assert (still.memory_bytes, still.disk_read_bytes) == (before.memory_bytes, before.disk_read_bytes)
+    vm.resume()
+    vm.run(["sh", "-c", "echo 3 >/proc/sys/vm/drop_caches; cat /usr/bin/* >/dev/null"], check=True)
+    vm.pause()
+    until(lambda: read()[0].disk_read_bytes > still.disk_read_bytes, "what it read meanwhile is seen")
+    vm.resume()
+    assert read()[1]
 
 
 def test_what_a_guest_tells_of_its_memory(lab: Lab, machines: dict[str, Machine]) -> None:
