@@ -101,7 +101,7 @@ class BulkStats:
                 for key, words in more.items():
                     if _stands_still(at_hand[key][1]) and "balloon.rss" in words:  # else QEMU was not asked
                         self._still[key] = (now + random.uniform(*self._STILL_S), words)  # noqa: S311  only spreads
-        return [(domain, known.get(key, {}) | more.get(key, {}) | words) for key, (domain, words) in at_hand.items()]
+        return [(domain, (more.get(key) or known.get(key, {})) | words) for key, (domain, words) in at_hand.items()]
 
 
 class _Question:

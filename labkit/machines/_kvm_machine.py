@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -452,8 +453,13 @@ def sample_of(words: dict[str, Any], now_s: float) -> Sample:
 
 def _sums(words: dict[str, Any], kind: str, names: tuple[str, ...]) -> list[int]:
     """Counters added up over all disks, or all network cards."""
-    found = [0] * len(names)
-    for number in range(words.get(f"{kind}.count", 0)):
-        for place, name in enumerate(names):
-            found[place] += words.get(f"{kind}.{number}.{name}", 0)
-    return found
+    every = [
+        [words.get(word, 0) for word in _words(kind, number, names)] for number in range(words.get(f"{kind}.count", 0))
+    ]
+    return every[0] if len(every) == 1 else [sum(each[place] for each in every) for place in range(len(names))]
+
+
+@cache
+def _words(kind: str, number: int, names: tuple[str, ...]) -> tuple[str, ...]:
+    """libvirt's names of the counters of one disk or network card."""
+    return tuple(f"{kind}.{number}.{name}" for name in names)
