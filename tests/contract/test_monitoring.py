@@ -128,13 +128,12 @@ def test_a_machine_that_stands_still_is_not_asked_again(
         sample = kvm.samples()[vm.name]
         return sample, vm.name in asked
 
-    before, _ = read()
     vm.pause()
     until(lambda: read()[1] is False, "it was asked once more, and is believed")
     still, was_asked = read()
     assert not was_asked
-    assert still.cpu_seconds > before.cpu_seconds
-    assert (still.memory_bytes, still.disk_read_bytes) == (before.memory_bytes, before.disk_read_bytes)
+    assert still.disk_read_bytes == vm.stats().disk_read_bytes > 0
+    assert still.memory_bytes > 0
     vm.resume()
     vm.run(["sh", "-c", "echo 3 >/proc/sys/vm/drop_caches; cat /usr/bin/* >/dev/null"], check=True)
     vm.pause()
