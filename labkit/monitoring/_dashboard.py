@@ -310,7 +310,7 @@ class _Shape:
 
 
 def _bridged(table: Values) -> Values:
-    """A single second without a reading between two that have one is filled: a reading was a little early or late."""
+    """A single second without a reading is filled: the next reading came a little late, and its rate covers both."""
     lone = np.isnan(table[:, 1:-1]) & np.isfinite(table[:, :-2]) & np.isfinite(table[:, 2:])
     table[:, 1:-1][lone] = ((table[:, :-2] + table[:, 2:]) / 2)[lone]
     return table
