@@ -399,9 +399,9 @@ class Lab:
             with contextlib.suppress(LabError):
                 host.close()
         self._closed = True
+        _launch.end(self.name, self._process)
         if self._tether:
             self._tether.close()
-        _launch.end(self.name, self._process)
         if metrics := vars(self).get("metrics"):
             metrics.close()
         self.changes.tell(What.CLOSED)

@@ -154,8 +154,9 @@ def _why_not(log: Path) -> LabError:
 
 def end(name: str, process: subprocess.Popen[bytes] | None = None) -> None:
     """Ask the lab to end and wait until all of it is gone, its files too."""
-    ending, leaving = _supervisors(name), _remotes.leave(folder(name)) if is_alive(name) else []
-    _remotes.wait(leaving)  # while the lab has its files, with which a lost connection is made again
+    ending = _supervisors(name)
+    # While the lab has its files, with which a lost connection is made again.
+    _remotes.wait(_remotes.leave(folder(name)))
     with contextlib.suppress(LabError), channel(name) as connection:
         ending += _with_parent(connection.peer_pid())
         connection.request("close")

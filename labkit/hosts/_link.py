@@ -186,11 +186,12 @@ class Link:
 
     def _send_program(self, program: memoryview) -> None:
         """Send the program, as much as there is room for at a time."""
-        selector, sink = self._owner.selector, self._ends[1]
-        left = program
+        sink, left = self._ends[1], program
 
         def send(_: int) -> None:
             nonlocal left
+            if sink not in self._ends:  # closed since it was said to be ready
+                return
             try:
                 left = left[os.write(sink, left) :]
             except BlockingIOError:
@@ -198,12 +199,18 @@ class Link:
             except OSError:  # ssh has ended, and says why
                 left = left[:0]
             if not left:
-                selector.unregister(sink)
+                self._unwatch(sink)
 
-        selector.register(sink, selectors.EVENT_WRITE, send)
+        self._owner.selector.register(sink, selectors.EVENT_WRITE, send)
+
+    def _unwatch(self, descriptor: int) -> None:
+        with contextlib.suppress(KeyError):  # it is not watched any more
+            self._owner.selector.unregister(descriptor)
 
     def _hear_words(self, _: int) -> None:
         """What ssh, and what runs on the server, say on standard error."""
+        if self._words < 0:
+            return
         try:
             data = os.read(self._words, 1 << 16)
         except BlockingIOError:
@@ -217,7 +224,7 @@ class Link:
 
     def _close_words(self) -> None:
         if self._words >= 0:
-            self._owner.selector.unregister(self._words)
+            self._unwatch(self._words)
             os.close(self._words)
             self._words = -1
 
@@ -229,12 +236,12 @@ class Link:
             except BlockingIOError:
                 return
             if not data:
-                self._owner.selector.unregister(self._ends[0])
+                self._unwatch(self._ends[0])
                 return
             self._greeting += data
             noise, greeting, line = self._greeting.partition(_GREETING)
             if greeting and line.endswith(b"\n"):
-                self._owner.selector.unregister(self._ends[0])
+                self._unwatch(self._ends[0])
                 self._greeted(json.loads(line))
                 return
             if len(noise) > len(_GREETING) and not greeting:
@@ -247,6 +254,7 @@ class Link:
             self._kill()
             return
         source, sink = self._ends
+        self._unwatch(sink)
         self._ends = []
         self.wire = Wire(self._owner.selector, source, sink, self._heard, self._lost)
         self.hello, self.failure, self.ready = hello, None, True
@@ -307,8 +315,7 @@ class Link:
 
     def _let_go(self) -> None:
         for descriptor in self._ends:
-            with contextlib.suppress(KeyError):
-                self._owner.selector.unregister(descriptor)
+            self._unwatch(descriptor)
             os.close(descriptor)
         self._ends = []
         self._close_words()

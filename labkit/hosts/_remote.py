@@ -30,6 +30,7 @@ import struct
 import sys
 import termios
 import time
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -256,7 +257,7 @@ class RemoteServer(Server):
         self.pass_on(client, "ping")
 
     def do_info(self, client: Connection, fds: list[int]) -> dict[str, Any]:
-        return {"ssh": self.link.pid, "ready": self.link.ready, "server": self.link.hello, "error": self.link.failure}
+        return {"ssh": self.link.pid, "ready": self.link.ready, "server": self.link.hello, "failure": self.link.failure}
 
     def do_leave(self, client: Connection, fds: list[int]) -> dict[str, Any]:
         self.leave("asked")
@@ -353,21 +354,22 @@ def _supervise(config: dict[str, Any], tell: int) -> NoReturn:
     null = os.open(os.devnull, os.O_RDWR)
     for stream, source in ((0, null), (1, null), (2, log)):
         os.dup2(source, stream)
-    server = None
+    server, said = None, b"ready"
     try:
         if _lock(config["lock"]):
             server = RemoteServer(config)
-        with contextlib.suppress(OSError):  # nobody may listen
-            os.write(tell, b"ready")
-        os.close(tell)
+    except BaseException as error:
+        said = f"{type(error).__name__}: {error}".encode()
+        note(said.decode())
+    with contextlib.suppress(OSError):  # nobody may listen
+        os.write(tell, said)
+    os.close(tell)
+    try:
         if server:
             server.serve()
             note(f"ends: {server.ending}")
-    except BaseException as error:
-        note(f"ends: {type(error).__name__}: {error}")
-        with contextlib.suppress(OSError):
-            os.write(tell, f"{type(error).__name__}: {error}".encode())
-        raise
+    except BaseException:
+        note(f"ends: {traceback.format_exc()}")
     finally:
         if server:
             server.end()

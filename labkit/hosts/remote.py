@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ..lab import Lab
 
 _ANSWER_S = 30.0
+_START_S, _LOOK_S = 40.0, 2.0
+_NEVER = -1  # started by this lab: it is the server's own
 _PATH = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 # Ends when the daemon behind a Unix socket answers.
 _UNTIL_ANSWERS = """
@@ -215,10 +218,17 @@ class RemoteHost(ServedHost):
         return self.run(argv, timeout_s=patience_s + 30).ok
 
     def _answering(self, socket: str, daemon: str) -> str:
-        if not self._answers(socket, 30):
-            raise DaemonFailed(f"{daemon} does not answer on {socket}: {self._last_words(daemon)}", host=self.name,
-                               hint="`labkit doctor --host` checks what it needs")  # fmt: skip
+        deadline = time.monotonic() + _START_S
+        while not self._answers(socket, _LOOK_S):
+            if self.daemon_exit(daemon) not in (None, _NEVER):
+                raise self._failure(daemon, "has ended")
+            if time.monotonic() > deadline:
+                raise self._failure(daemon, f"does not answer on {socket}")
         return socket
+
+    def _failure(self, daemon: str, what: str) -> DaemonFailed:
+        hint = "`labkit doctor --host` checks what it needs"
+        return DaemonFailed(f"{daemon} {what}: {self._last_words(daemon)}", host=self.name, hint=hint)
 
     def _last_words(self, daemon: str) -> str:
         log = str(self.folder / f"{daemon}.log")
@@ -226,11 +236,10 @@ class RemoteHost(ServedHost):
         return self.run(["sh", "-c", script, "sh", log, daemon]).stdout.strip() or "(its log is empty)"
 
     def why_libvirt_failed(self) -> DaemonFailed | None:
-        code = self.daemon_exit("libvirtd")
-        if code in (None, -1):
-            return None
-        words = f"libvirt's daemon ended with exit code {code}: {self._last_words('libvirtd')}"
-        return DaemonFailed(words, host=self.name)
+        for daemon, _, _ in _LIBVIRT:
+            if (code := self.daemon_exit(daemon)) not in (None, _NEVER):
+                return self._failure(daemon, f"ended with exit code {code}")
+        return None
 
 
 def _describe(lab: Lab, name: str, login: Login, provider: str, address: str, carrier: Host | None) -> _remotes.Note:
