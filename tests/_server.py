@@ -12,7 +12,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ mount -t tmpfs tmpfs /run
 mkdir -p /run/sshd
 mount -t tmpfs -o "size=$2" tmpfs "$1"
 chmod 700 "$1"
-mount -t tmpfs tmpfs /var/lib/sudo 2>/dev/null || true
+mount -t tmpfs -o mode=700 tmpfs /root
 echo ready
 exec cat
 """
@@ -44,7 +43,7 @@ class Server:
         self.folder = folder
         self.holder = holder
         self.enter = list(enter)
-        self.user = "root"
+        self.user, self.name = "root", "far-away.test"
         self.make_key("host")
         self.make_key("user")
         shutil.copy(folder / "user.pub", folder / "authorized")
@@ -78,7 +77,7 @@ class Server:
             "options": [f"ProxyCommand={self.command()}", "GlobalKnownHostsFile=/dev/null", "IdentityAgent=none"],
             **changes,
         }
-        target = words.pop("target", f"{self.user}@far-away.test")
+        target = words.pop("target", f"{self.user}@{self.name}")
         return Ssh(target, name=name, **words)
 
     def run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -126,6 +125,3 @@ def enter(pid: int) -> list[str]:
     """The beginning of a command that runs in the namespaces of process `pid`."""
     as_user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
     return [find_program("nsenter"), "--target", str(pid), *as_user, *_NAMESPACES, "--"]
-
-
-PYTHON = sys.executable

@@ -13,7 +13,7 @@ Requests besides those of `_init`::
 
     forward  path, remote                 a socket here that leads to one on the server
     ping                                  whether the server answers
-    leave                                 remove what there is on the server, then end
+    leave    give_up                      remove what there is on the server, unless it never came there; then end
 """
 
 from __future__ import annotations
@@ -259,8 +259,11 @@ class RemoteServer(Server):
     def do_info(self, client: Connection, fds: list[int]) -> dict[str, Any]:
         return {"ssh": self.link.pid, "ready": self.link.ready, "server": self.link.hello, "failure": self.link.failure}
 
-    def do_leave(self, client: Connection, fds: list[int]) -> dict[str, Any]:
-        self.leave("asked")
+    def do_leave(self, client: Connection, fds: list[int], *, give_up: bool = False) -> dict[str, Any]:
+        if give_up and not self.link.ready:
+            self.ending = "it has not come to the server"
+        else:
+            self.leave("asked")
         return {}
 
     def do_forward(self, client: Connection, fds: list[int], path: str, remote: str) -> dict[str, Any]:

@@ -11,18 +11,19 @@ import shlex
 NO_PYTHON, NO_ROOT, OLD_PYTHON = "labkit: no python3", "labkit: no sudo", "labkit: an old python3"
 # Given to ssh, which hands it to the login shell of the user, whatever that is.
 _LOOK = (
-    'PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; '
+    'PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"; '
     f"command -v python3 >/dev/null 2>&1 || {{ echo {NO_PYTHON} >&2; exit 91; }}; "
     '[ "$(id -u)" != 0 ] || exec @python@; '
     f"sudo -n true 2>/dev/null || {{ echo {NO_ROOT} >&2; exit 92; }}; "
     "exec sudo -n @python@"
 )
 _LAST = 6
+_OFFENDING = re.compile(r"Offending \S+ key in (.+):\d+")
 # What ssh says, and the kind of error, its sentence, and what to do; {target} is whom ssh was asked for.
 _KNOWN = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "ServerChanged",
      "the server of {target} has another key than the one that is known",
-     "if it was set up anew, remove the old key: ssh-keygen -R {server}; if not, somebody may be in between"),
+     "if it was set up anew, remove the old key: ssh-keygen {file}-R {server}; if not, somebody may be in between"),
     (r"Host key verification failed", "ServerChanged",
      "the key of {target} is not one that is known, and ssh is told to accept no other",
      "log in once by hand to compare it: ssh {target}"),
@@ -73,8 +74,11 @@ def explain(said: str, target: str, otherwise: str = "") -> tuple[str, str, str]
     user, _, server = target.rpartition("@")
     for pattern, kind, sentence, hint in _KNOWN:
         if re.search(pattern, said):
-            words = {"target": target, "server": server, "user": user or "USER"}
-            return kind, f"{sentence.format(**words)}{_quoted(said)}", hint.format(**words)
+            place = _OFFENDING.search(said)
+            words = {"target": target, "server": server, "user": user or "USER",
+                     "file": f"-f {shlex.quote(place[1])} " if place else ""}  # fmt: skip
+            quoted = "" if kind == "ServerChanged" else _quoted(said)
+            return kind, f"{sentence.format(**words)}{quoted}", hint.format(**words)
     sentence = otherwise or f"the connection to {target} has ended"
     return "Unreachable", f"{sentence}{_quoted(said)}", f"try it by hand: ssh {target} true"
 

@@ -105,7 +105,7 @@ class RemoteHost(ServedHost):
             try:
                 host.check()
             except BaseException:
-                host.leave()
+                host.leave(give_up=True)
                 raise
         return host
 
@@ -131,11 +131,11 @@ class RemoteHost(ServedHost):
             return False
         return True
 
-    def leave(self) -> None:
-        """Remove from the server what the lab has made there, and forget it."""
+    def leave(self, *, give_up: bool = False) -> None:
+        """Remove from the server what the lab has made there, and forget it; `give_up`: unless it is out of reach."""
         with contextlib.suppress(LabError), Channel(self.sockets / "ctl", f"host {self.name}") as channel:
             ending = [os.pidfd_open(channel.peer_pid())]
-            channel.request("leave")
+            channel.request("leave", give_up=give_up)
             _remotes.wait(ending)
         _remotes.forget(self.lab.folder, self.name)
         for folder in (self.folder, self.sockets):
