@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import errors
     from ._listing import LabInfo, labs
+    from .hosts.ssh import Ssh
     from .lab import Lab
     from .machines.spec import NetworkInterface
 
-__all__ = ["Lab", "LabInfo", "NetworkInterface", "errors", "labs"]
+__all__ = ["Lab", "LabInfo", "NetworkInterface", "Ssh", "errors", "labs"]
 
 _HOMES = {
     "Lab": "lab", "LabInfo": "_listing", "NetworkInterface": "machines.spec", "labs": "_listing", "errors": "",
+    "Ssh": "hosts.ssh",
 }  # fmt: skip
 
 

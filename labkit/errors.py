@@ -17,6 +17,9 @@ The tree::
     │   ├── NamespacesForbidden
     │   ├── DeviceMissing
     │   └── PackageMissing
+    ├── Unreachable                      a server does not answer by ssh, or no longer
+    │   ├── LoginRefused                 it does, and lets this user in with no key, or not become root
+    │   └── ServerChanged                it has another key than the one that is known
     ├── DaemonFailed                     an engine's daemon did not start, or died
     ├── DeadlineExceeded (TimeoutError)
     ├── Cancelled                        somebody has asked to stop it
@@ -129,6 +132,18 @@ class DeviceMissing(Unavailable):
 
 class PackageMissing(Unavailable):
     """A program that labkit needs is not installed."""
+
+
+class Unreachable(LabError):
+    """A server cannot be reached by ssh, or has been lost."""
+
+
+class LoginRefused(Unreachable):
+    """A server does not let this user in, or not become root there."""
+
+
+class ServerChanged(Unreachable):
+    """A server has another key than the one that is known: it may be another."""
 
 
 class DaemonFailed(LabError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +21,10 @@ from ._changes import Changes, What
 from ._progress import progress, tell
 from ._values import check_name, parse_duration
 from .errors import Busy, LabError, LabGone, NameInUse, NotFound
-from .hosts import _launch
+from .hosts import _launch, _remotes
 from .hosts._channel import Channel
 from .hosts.namespace import NamespaceHost
+from .hosts.providers import HostSpec, HostsWanted, by_name, one_by_name, restore
 
 if TYPE_CHECKING:
     from .hosts.base import Host
@@ -50,7 +52,7 @@ class Lab:
     name
         1 to 31 small letters, digits and hyphens.
     hosts
-        The names of the hosts to make.
+        The names of the hosts to make, or what they are made from, such as `labkit.Ssh`.
     lease
         How long the lab lives without being used, in seconds or words such as ``"8 h"``.
 
@@ -59,29 +61,29 @@ class Lab:
     InvalidName, NameInUse, Unavailable
     """
 
-    def __init__(self, name: str, hosts: Sequence[str] = ("alpha",), *, lease: float | str = "8 h") -> None:
+    def __init__(self, name: str, hosts: HostsWanted = ("alpha",), *, lease: float | str = "8 h") -> None:
         check_name(name, "name of a lab")
-        self._prepare(name, hosts, lease)
+        wanted = self._prepare(name, hosts, lease)
         with _opening():
             if _launch.is_alive(name):
                 raise NameInUse(
                     f"there is a lab {name} already",
                     hint=f'Lab.open("{name}") finds it; `labkit down {name}` ends it',
                 )
-            self._start(hosts, lease, tethered=True)
+            self._start(wanted, lease, tethered=True)
 
     @classmethod
-    def open(cls, name: str, hosts: Sequence[str] | None = None, *, lease: float | str = "8 h") -> Self:
+    def open(cls, name: str, hosts: HostsWanted | None = None, *, lease: float | str = "8 h") -> Self:
         """Find the lab `name` or make it; it outlives this process and ends by its lease.
 
         Parameters are those of `Lab`. Hosts that the lab does not have yet are added.
         """
         check_name(name, "name of a lab")
         lab = cls.__new__(cls)
-        lab._prepare(name, hosts or (), lease)
+        wanted = lab._prepare(name, hosts or (), lease)
         with _opening():
-            if not lab._found(hosts or ()):
-                lab._start(hosts or ("alpha",), lease, tethered=False)
+            if not lab._found(wanted):
+                lab._start(wanted or {"alpha": None}, lease, tethered=False)
         return lab
 
     @classmethod
@@ -91,16 +93,15 @@ class Lab:
             check_name(name, "name of a lab")
         lab = cls.__new__(cls)
         lab._prepare(name, (), "8 h")
-        if not lab._found(()):
+        if not lab._found({}):
             raise NotFound(f"there is no lab {name}", hint="`labkit ps` lists the labs there are")
         return lab
 
     # How a lab comes to be
 
-    def _prepare(self, name: str, hosts: Sequence[str], lease: float | str) -> None:
+    def _prepare(self, name: str, hosts: HostsWanted, lease: float | str) -> dict[str, HostSpec | None]:
         self.name = name
-        for host in hosts:
-            check_name(host, "name of a host")
+        wanted = by_name(hosts)
         parse_duration(lease, "lease")
         self.folder = _launch.folder(name)
         self.sockets = _launch.sockets(name)
@@ -111,8 +112,9 @@ class Lab:
         self._has_cgroups = False
         self._closed = False
         self.changes = Changes()
+        return wanted
 
-    def _start(self, hosts: Sequence[str], lease: float | str, *, tethered: bool) -> None:
+    def _start(self, hosts: dict[str, HostSpec | None], lease: float | str, *, tethered: bool) -> None:
         _launch.clear(self.name)
         try:
             with progress(f"lab {self.name}", quiet_s=1.0) as task:
@@ -121,12 +123,13 @@ class Lab:
                 if tethered:
                     self._tether = self.channel()
                     self._tether.request("tether")
-                about = {"name": self.name, "created": time.time(), "run": os.environ.get("LABKIT_RUN", "")}
+                about = {"name": self.name, "created": time.time(), "run": os.environ.get("LABKIT_RUN", ""),
+                         "id": secrets.token_hex(8)}  # fmt: skip
                 (self.folder / "lab.json").write_text(json.dumps(about))
                 self._learn()
-                for number, host in enumerate(hosts):
+                for number, (host, provider) in enumerate(hosts.items()):
                     task.phase(f"making host {host}", number / len(hosts))
-                    self.add_host(host)
+                    self.add_host(host, provider)
         except BaseException:
             self.close()
             raise
@@ -140,7 +143,7 @@ class Lab:
         hosts: dict[str, Any] = info["hosts"]
         return hosts
 
-    def _found(self, hosts: Sequence[str]) -> bool:
+    def _found(self, hosts: dict[str, HostSpec | None]) -> bool:
         """Attach to the lab if there is one; one that is just dying may still have accepted a connection."""
         if _launch.is_alive(self.name):
             try:
@@ -152,11 +155,11 @@ class Lab:
             return True
         return False
 
-    def _attach(self, hosts: Sequence[str]) -> None:
+    def _attach(self, hosts: dict[str, HostSpec | None]) -> None:
         self.refresh()
-        for name in hosts:
+        for name, provider in hosts.items():
             if name not in self._hosts:
-                self.add_host(name)
+                self.add_host(name, provider)
         self.touch()
         self._tell_notices()
 
@@ -177,21 +180,43 @@ class Lab:
                 host = NamespaceHost(self, name, known["address"], self.folder / "hosts" / name, self.sockets / name)
                 if host.is_alive:
                     self._hosts[name] = host
+        for note in _remotes.notes(self.folder):
+            if note["name"] not in self._hosts:
+                self._hosts[note["name"]] = restore(self, note)
 
-    def add_host(self, name: str) -> Host:
-        """Make a host, or make one again that has ended: without its machines, on its networks."""
-        check_name(name, "name of a host")
+    def add_host(self, host: str | HostSpec, provider: HostSpec | None = None) -> Host:
+        """Make a host, or make one again that has ended: without its machines, on its networks.
+
+        Parameters
+        ----------
+        host
+            Its name, or what it is made from, such as ``Ssh("user@server")``.
+        provider
+            With a name, what the host is made from; by default namespaces on this machine.
+        """
+        ((name, provider),) = one_by_name(host, provider).items()
         known = self._hosts.get(name)
         if known and known.is_alive:
             raise NameInUse(f"the lab {self.name} has a host {name} already", hint=f'lab["{name}"]')
         if known:
             known.close()
-        host = NamespaceHost.start(self, name)
-        self._hosts[name] = host
+        made = self._make(name, provider)
+        self._hosts[name] = made
         self.journal("host", host=name)
-        self.networks.restore_on(host)
-        self.changes.tell(What.HOSTS, host)
-        return host
+        self.networks.restore_on(made)
+        self.changes.tell(What.HOSTS, made)
+        return made
+
+    def _make(self, name: str, provider: HostSpec | None) -> Host:
+        if provider:
+            return provider.start(self, name)
+        for note in _remotes.notes(self.folder):
+            if note["name"] == name:
+                host = restore(self, note)
+                with host._channel() as channel:  # type: ignore[attr-defined]
+                    channel.request("ping")  # or says what keeps it away
+                return host
+        return NamespaceHost.start(self, name)
 
     # What is in it
 
@@ -300,10 +325,18 @@ class Lab:
 
     # What it needs itself
 
-    def channel(self) -> Channel:
-        """A connection to the lab's first process."""
+    def check_open(self) -> None:
+        """Raise `LabGone` if `close` was called here."""
         if self._closed:
             raise LabGone(f"lab {self.name} was closed", hint=f'Lab.open("{self.name}") makes it anew')
+
+    def identity(self) -> str:
+        """What tells this lab from every other, earlier ones of its name too."""
+        return str(json.loads((self.folder / "lab.json").read_text()).get("id", ""))
+
+    def channel(self) -> Channel:
+        """A connection to the lab's first process."""
+        self.check_open()
         return _launch.channel(self.name)
 
     def touch(self) -> None:
@@ -366,9 +399,9 @@ class Lab:
             with contextlib.suppress(LabError):
                 host.close()
         self._closed = True
+        _launch.end(self.name, self._process)
         if self._tether:
             self._tether.close()
-        _launch.end(self.name, self._process)
         if metrics := vars(self).get("metrics"):
             metrics.close()
         self.changes.tell(What.CLOSED)

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import DeadlineExceeded, EngineError, LabGone
+from .. import errors
+from ..errors import DeadlineExceeded, EngineError, LabError, LabGone
 
 MESSAGE_BYTES = 1 << 17
 
@@ -22,6 +23,22 @@ class RequestRefused(EngineError):
     """A first process could not do what it was asked; `kind` names its own error."""
 
     kind = ""
+
+
+# What the supervisor of a remote host calls by labkit's own names; see `_link`.
+_TYPED = (
+    "InvalidValue", "LoginRefused", "NameInUse", "NotEnoughDisk", "PackageMissing", "ServerChanged", "Unreachable",
+)  # fmt: skip
+
+
+def refusal(whose: str, answer: dict[str, Any]) -> LabError:
+    """The error for an answer that says why there is none."""
+    if answer["kind"] in _TYPED:
+        kind: type[LabError] = getattr(errors, answer["kind"])
+        return kind(answer["error"], hint=answer.get("hint", ""))
+    refused = RequestRefused(f"{whose}: {answer['error']}")
+    refused.kind = answer["kind"]
+    return refused
 
 
 class Channel:
@@ -48,7 +65,7 @@ class Channel:
         return LabGone(f"{self._whose} has ended", hint="make it again with Lab.open(…), or see `labkit ps`")
 
     def request(self, op: str, fds: Sequence[int] = (), timeout_s: float = 30, **fields: Any) -> dict[str, Any]:
-        """Ask and return the answer; raises `RequestRefused`, `LabGone`, `DeadlineExceeded`."""
+        """Ask and return the answer; raises `RequestRefused`, `LabGone`, `DeadlineExceeded`, `Unreachable`."""
         message = json.dumps({"op": op, **fields}).encode()
         try:
             socket.send_fds(self.sock, [message], list(fds))
@@ -58,9 +75,7 @@ class Channel:
             raise RequestRefused(f"the request to {self._whose} cannot be sent: {error.strerror}") from error
         answer = self.receive(timeout_s)
         if "error" in answer:
-            refused = RequestRefused(f"{self._whose}: {answer['error']}")
-            refused.kind = answer["kind"]
-            raise refused
+            raise refusal(self._whose, answer)
         return answer
 
     def receive(self, timeout_s: float | None) -> dict[str, Any]:
@@ -119,6 +134,8 @@ class Running:
         """The exit code (negative: the signal that ended it); `DeadlineExceeded` if it goes on."""
         if self.exit_code is None:
             ended = self._channel.receive(timeout_s)
+            if "error" in ended:  # a server was lost, and the command with it
+                raise refusal("the host", ended)
             self.exit_code, self.cpu_seconds = int(ended["exit"]), float(ended["cpu_s"])
         return self.exit_code
 

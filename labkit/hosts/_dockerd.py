@@ -35,6 +35,7 @@ mv /run/docker-mounts.new /run/docker-mounts && exec sleep infinity
 """
 _HOLDER, _HOLDER_S = "docker-mounts", 20
 _WHOSE = "Docker's daemon"
+_NEVER = -1  # started here: it is the server's own
 _SHIM = Path(__file__).with_name("_runc.py")
 
 
@@ -105,6 +106,6 @@ def why_failed(host: Host) -> DaemonFailed | None:
     deadline = time.monotonic() + 1  # one that is about to end has hung up before it has ended
     while (code := host.daemon_exit(DAEMON)) is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    if code is None:
+    if code is None or code == _NEVER:
         return None
     return _libvirtd.failure(f"ended with exit code {code}", host.folder / f"{DAEMON}.log", host.name, _WHOSE)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .. import _paths
 from ..errors import Busy, DaemonFailed, InvalidValue, LabError, LabGone, PackageMissing
-from . import _cgroups
+from . import _cgroups, _remotes
 from ._channel import Channel
 
 _NAMESPACES = ["--net", "--mount", "--pid", "--ipc", "--uts"]
@@ -155,6 +155,8 @@ def _why_not(log: Path) -> LabError:
 def end(name: str, process: subprocess.Popen[bytes] | None = None) -> None:
     """Ask the lab to end and wait until all of it is gone, its files too."""
     ending = _supervisors(name)
+    # While the lab has its files, with which a lost connection is made again.
+    _remotes.wait(_remotes.leave(folder(name)))
     with contextlib.suppress(LabError), channel(name) as connection:
         ending += _with_parent(connection.peer_pid())
         connection.request("close")

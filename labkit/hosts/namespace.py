@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from .._paths import disk_room
-from ..errors import Busy, DaemonFailed, DeadlineExceeded, EngineError, LabError
+from ..errors import Busy, DaemonFailed, LabError
 from . import _dockerd, _launch, _libvirtd
-from ._channel import Channel, RequestRefused, Running, run_captured, spawn
-from .base import Host
+from ._channel import Channel
+from ._served import ServedHost
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -25,7 +23,7 @@ _LONGEST_SOCKET = "virtnetworkd-admin-sock"
 _UNTIL_THERE = 'until [ -S "$1" ]; do sleep 0.02; done'
 
 
-class NamespaceHost(Host):
+class NamespaceHost(ServedHost):
     """A host in network, mount, PID, UTS and IPC namespaces of its own inside the lab's."""
 
     provider = "namespace"
@@ -54,41 +52,6 @@ class NamespaceHost(Host):
         except LabError as error:
             error.hint = f'make it again with lab.add_host("{self.name}")'
             raise
-
-    @property
-    def is_alive(self) -> bool:
-        try:
-            self._channel().close()
-        except LabError:
-            return False
-        return True
-
-    def _run(
-        self, argv: list[str], input: bytes, env: dict[str, str], cwd: str, timeout_s: float
-    ) -> tuple[int, bytes, bytes]:
-        with self._channel() as channel:
-            try:
-                code, out, err, _ = run_captured(channel, argv, input=input, env=env, cwd=cwd, timeout_s=timeout_s)
-            except DeadlineExceeded as error:
-                raise DeadlineExceeded(
-                    f"`{argv[0]}` did not end within {timeout_s:g} s and was killed",
-                    host=self.name, hint="give it longer with timeout_s=…",
-                ) from error  # fmt: skip
-            except RequestRefused as error:
-                hint = "is the program installed?"
-                raise EngineError(error.message, host=self.name, hint=hint) from error
-        return code, out, err
-
-    @contextmanager
-    def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> Iterator[Callable[[], object]]:
-        with self._channel() as channel:
-            try:
-                channel.request("begin", folder=str(folder), undo=[list(step) for step in undo])
-            except RequestRefused as error:
-                if error.kind == "FileExistsError":
-                    raise FileExistsError(str(folder)) from error
-                raise
-            yield lambda: channel.request("commit")
 
     def start_libvirt(self) -> Path:
         directory = self.sockets / "libvirt"
@@ -121,25 +84,6 @@ class NamespaceHost(Host):
         if code is None:
             return None
         return _libvirtd.failure(f"ended with exit code {code}", self.folder / f"{main}.log", self.name)
-
-    @staticmethod
-    def _exit_code(channel: Channel, daemon: str) -> int | None:
-        known: dict[str, Any] = channel.request("daemons")["daemons"]
-        code: int | None = known[daemon]["exit"] if daemon in known else -1
-        return code
-
-    def start_daemon(self, name: str, argv: Sequence[str]) -> Path:
-        log = self.folder / f"{name}.log"
-        with disk_room(self.folder), self._channel() as channel:
-            channel.request("daemon", name=name, log=str(log), argv=list(argv))
-        return log
-
-    def daemon_exit(self, name: str) -> int | None:
-        with self._channel() as channel:
-            return self._exit_code(channel, name)
-
-    def spawn(self, argv: Sequence[str], fds: Sequence[int]) -> Running:
-        return spawn(self._channel(), argv, fds)
 
     def close(self) -> None:
         _libvirtd.keep_capabilities(self.folder)

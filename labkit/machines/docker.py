@@ -74,7 +74,7 @@ class DockerEngine(Engine[DockerMachine]):
             return self._api
 
     def _connect(self) -> Api:
-        socket = _dockerd.start(self.host)
+        socket = self.host.start_docker()
         with spoken(self.host):
             api = _docker_api.connect(socket)
             self._events = _docker_api.follow(api, self._on_event, lambda: self._hung_up(api))

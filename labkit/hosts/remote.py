@@ -1,0 +1,269 @@
+"""Hosts that are reached by ssh: a server, or a virtual machine."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from filelock import FileLock
+
+from ..errors import DaemonFailed, LabError, PackageMissing
+from . import _launch, _remotes
+from ._channel import Channel, Running
+from ._login import Login
+from ._served import ServedHost
+from .base import Host
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+
+_ANSWER_S = 30.0
+_START_S, _LOOK_S = 40.0, 2.0
+_NEVER = -1  # started by this lab: it is the server's own
+_PATH = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+# Ends when the daemon behind a Unix socket answers.
+_UNTIL_ANSWERS = """
+import socket, sys, time
+deadline = time.monotonic() + float(sys.argv[2])
+while True:
+    try:
+        socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+        sys.exit(0)
+    except OSError as error:
+        if time.monotonic() > deadline:
+            sys.exit(f"{sys.argv[1]}: {error.strerror}")
+    time.sleep(0.02)
+"""
+# Has systemd start the units that are there; names the socket; 3: neither is, 4: there is no systemd.
+_BY_SYSTEMD = """
+[ -d /run/systemd/system ] || exit 4
+there() { systemctl cat "$1" >/dev/null 2>&1; }
+socket=$1; shift
+for unit; do there "$unit" || exit 3; done
+systemctl start "$@" && echo "$socket"
+"""
+_LIBVIRT = (
+    ("libvirtd", "/run/libvirt/libvirt-sock", ("libvirtd.socket",)),
+    ("virtqemud", "/run/libvirt/virtqemud-sock", ("virtqemud.socket", "virtnetworkd.socket")),
+)
+_DOCKER = (("dockerd", "/run/docker.sock", ("docker.socket",)),)
+_HELP = {"dockerd": "docker.io", "libvirtd": "libvirt-daemon-system"}
+
+
+class RemoteHost(ServedHost):
+    """A host that is reached by ssh; a supervisor process holds the connection, see `_remote`.
+
+    Parameters
+    ----------
+    lab
+        The lab it belongs to.
+    note
+        What the lab remembers of it, see `_remotes`.
+    """
+
+    provider = "ssh"
+
+    def __init__(self, lab: Lab, note: _remotes.Note) -> None:
+        super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
+        self.note = note
+        self.provider = note["provider"]
+        self._programs: dict[Path, str] = {}
+
+    @classmethod
+    def start(
+        cls, lab: Lab, name: str, login: Login, *, provider: str = "ssh", address: str = "", carrier: Host | None = None
+    ) -> Self:
+        """Connect to a server and have the lab remember it.
+
+        Parameters
+        ----------
+        login
+            How it is reached.
+        address
+            What other hosts of the lab reach it by; by default the name or address in `login`.
+        carrier
+            A namespace host of the lab from which it is reached, and with which it ends: it is a virtual machine
+            there. By default it is reached from outside of the lab, and what the lab makes on it is removed at
+            the lab's end.
+
+        Raises
+        ------
+        Unreachable, LoginRefused, ServerChanged, PackageMissing, NameInUse, NotEnoughDisk
+        """
+        note = _describe(lab, name, login, provider, address or login.server, carrier)
+        host = cls(lab, note)
+        with FileLock(lab.folder / "hosts.lock", timeout=120):
+            host.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            host.sockets.mkdir(mode=0o700, exist_ok=True)
+            _remotes.write(lab.folder, note)
+            try:
+                host.check()
+            except BaseException:
+                host.leave(give_up=True)
+                raise
+        return host
+
+    @classmethod
+    def restore(cls, lab: Lab, note: _remotes.Note) -> Self:
+        """The host that the lab remembers; connects to nothing."""
+        return cls(lab, note)
+
+    def _channel(self) -> Channel:
+        self.lab.check_open()
+        return _remotes.channel(self.note)
+
+    def check(self) -> None:
+        """Ask the server whether it is there; raises what keeps it from answering."""
+        with self._named(), self._channel() as channel:
+            channel.request("ping", timeout_s=_ANSWER_S)
+
+    @property
+    def is_alive(self) -> bool:
+        try:
+            self.check()
+        except LabError:
+            return False
+        return True
+
+    def leave(self, *, give_up: bool = False) -> None:
+        """Remove from the server what the lab has made there, and forget it; `give_up`: unless it is out of reach."""
+        with contextlib.suppress(LabError), Channel(self.sockets / "ctl", f"host {self.name}") as channel:
+            ending = [os.pidfd_open(channel.peer_pid())]
+            channel.request("leave", give_up=give_up)
+            _remotes.wait(ending)
+        _remotes.forget(self.lab.folder, self.name)
+        for folder in (self.folder, self.sockets):
+            _launch.remove_tree(folder)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors of labkit's name this host."""
+        try:
+            yield
+        except LabError as error:
+            error.host = error.host or self.name
+            raise
+
+    # What every host does, with the host's name in errors of the connection
+
+    def _run(
+        self, argv: list[str], input: bytes, env: dict[str, str], cwd: str, timeout_s: float
+    ) -> tuple[int, bytes, bytes]:
+        with self._named():
+            return super()._run(argv, input, env, cwd, timeout_s)
+
+    def spawn(self, argv: Sequence[str], fds: Sequence[int]) -> Running:
+        with self._named():
+            return super().spawn(argv, fds)
+
+    @contextmanager
+    def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> Iterator[Callable[[], object]]:
+        with self._named(), super().reserve_folder(folder, undo) as commit:
+            yield commit
+
+    def program(self, path: Path) -> str:
+        if path not in self._programs:
+            text = path.read_bytes()
+            there = self.folder / "programs" / f"{hashlib.sha256(text).hexdigest()[:12]}{path.name}"
+            script = 'mkdir -p "${1%/*}" && cat >"$1.$$" && mv "$1.$$" "$1"'
+            self.run(["sh", "-c", script, "sh", str(there)], input=text, check=True)
+            self._programs[path] = str(there)
+        return self._programs[path]
+
+    # Daemons
+
+    def start_libvirt(self) -> Path:
+        return self._forward(self._serve(_LIBVIRT), "libvirt.sock")
+
+    def start_docker(self) -> Path:
+        return self._forward(self._serve(_DOCKER), "docker.sock")
+
+    def _forward(self, remote: str, name: str) -> Path:
+        local = self.sockets / name
+        with self._named(), self._channel() as channel:
+            channel.request("forward", path=str(local), remote=remote)
+        return local
+
+    def _serve(self, known: Sequence[tuple[str, str, tuple[str, ...]]]) -> str:
+        """Have one of the daemons run that are known; returns its socket once it answers.
+
+        That is the server's own, by systemd, or one that runs already, or one of the lab's.
+        """
+        for _, socket, units in known:
+            told = self.run(["sh", "-c", _BY_SYSTEMD, "sh", socket, *units], timeout_s=60)
+            if told.ok:
+                return self._answering(socket, units[0].partition(".")[0])
+            if told.exit_code not in (3, 4):
+                raise DaemonFailed(f"{units[0]} does not start: {told.stderr.strip()}", host=self.name,
+                                   hint=f"see there: journalctl -u {units[0]}")  # fmt: skip
+        for daemon, socket, _ in known:
+            if self._answers(socket, 0):
+                return socket
+            path = self.run(["sh", "-c", f'{_PATH}; command -v "$1"', "sh", daemon]).stdout.strip()
+            if path:
+                self.start_daemon(daemon, [path])
+                return self._answering(socket, daemon)
+        first = known[0][0]
+        raise PackageMissing(f"{first} is not installed on the server", host=self.name,
+                             hint=f"there: sudo apt-get install {_HELP[first]}")  # fmt: skip
+
+    def _answers(self, socket: str, patience_s: float) -> bool:
+        argv = [*self.python, "-I", "-S", "-c", _UNTIL_ANSWERS, socket, str(patience_s)]
+        return self.run(argv, timeout_s=patience_s + 30).ok
+
+    def _answering(self, socket: str, daemon: str) -> str:
+        deadline = time.monotonic() + _START_S
+        while not self._answers(socket, _LOOK_S):
+            if self.daemon_exit(daemon) not in (None, _NEVER):
+                raise self._failure(daemon, "has ended")
+            if time.monotonic() > deadline:
+                raise self._failure(daemon, f"does not answer on {socket}")
+        return socket
+
+    def _failure(self, daemon: str, what: str) -> DaemonFailed:
+        hint = "`labkit doctor --host` checks what it needs"
+        return DaemonFailed(f"{daemon} {what}: {self._last_words(daemon)}", host=self.name, hint=hint)
+
+    def _last_words(self, daemon: str) -> str:
+        log = str(self.folder / f"{daemon}.log")
+        script = 'tail -n 8 "$1" 2>/dev/null || journalctl -q -n 8 --no-pager -u "$2"'
+        return self.run(["sh", "-c", script, "sh", log, daemon]).stdout.strip() or "(its log is empty)"
+
+    def why_libvirt_failed(self) -> DaemonFailed | None:
+        for daemon, _, _ in _LIBVIRT:
+            if (code := self.daemon_exit(daemon)) not in (None, _NEVER):
+                return self._failure(daemon, f"ended with exit code {code}")
+        return None
+
+
+def _describe(lab: Lab, name: str, login: Login, provider: str, address: str, carrier: Host | None) -> _remotes.Note:
+    """All that a supervisor needs, and what other processes find the host by."""
+    folder, sockets = lab.folder / "hosts" / name, lab.sockets / name
+    control = sockets / "ssh"
+    _launch.check_length(control.with_name("ssh" + "x" * 18))  # what ssh makes it under
+    known = lab.folder / "known_hosts"
+    far: dict[str, Any] = {
+        "name": name, "lab": str(lab.folder), "folder": str(folder), "origin": _origin(lab.name), "id": lab.identity(),
+        "silence_s": 60.0,
+    }  # fmt: skip
+    return {
+        "name": name, "provider": provider, "address": address, "target": login.target, "folder": str(folder),
+        "socket": str(sockets / "ctl"), "lock": str(sockets / "lock"), "reserved": str(sockets / "reserved"),
+        "control": str(control), "log": str(folder / "ssh.log"), "lab_socket": str(lab.sockets / "ctl"),
+        "argv": login.argv(control, known), "far": far, "daemon": carrier is not None, "stays": carrier is not None,
+        "carrier": str(carrier.sockets / "ctl") if carrier else "",
+    }  # fmt: skip
+
+
+def _origin(lab: str) -> str:
+    """Tells the labs of one user on one computer from all others, without saying who that is."""
+    with contextlib.suppress(OSError):
+        machine = Path("/etc/machine-id").read_text().strip()
+        return hashlib.sha256(f"{machine} {os.geteuid()} {_launch.key(lab)}".encode()).hexdigest()[:24]
+    return _launch.key(lab)
