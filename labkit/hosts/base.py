@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .._run import Completed, check_argv
 from .._values import format_size
 from ..errors import DaemonFailed, InvalidValue
+from .files import HostFiles, LocalFiles
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -160,6 +161,11 @@ class Host(ABC):
         return LxcEngine(self)
 
     @cached_property
+    def files(self) -> HostFiles:
+        """The files that its programs and machines have: where they lie is the provider's business."""
+        return LocalFiles(self)
+
+    @cached_property
     def meter(self) -> Meter:
         """What reads its counters, and those of its containers."""
         from .meter import Meter
@@ -221,8 +227,9 @@ class Host(ABC):
 
     def close(self) -> None:
         """Drop this process's connections to the host's engines."""
-        for kind in {*_MARKS, "meter"} & self.__dict__.keys():
-            getattr(self, kind).close()
+        for kind in (*_MARKS, "meter", "files"):
+            if kind in self.__dict__:
+                getattr(self, kind).close()
 
     def __repr__(self) -> str:
         return f"<Host {self.name} ({self.provider}) {self.address}>"
