@@ -219,10 +219,15 @@ def test_together_does_all_of_it_in_order(files: HostFiles, place: Path) -> None
         batch.write(place / "a" / "b", "1")
         batch.link(place / "a" / "c", place / "a" / "b")
     assert files.read_text(place / "a" / "c") == "1"
-    with pytest.raises(FileExistsError) as caught, files.together() as batch:
-        batch.write(place / "before", "")
-        batch.make_folder(place / "a")
-        batch.write(place / "after", "")
+
+    def clash() -> None:
+        with files.together() as batch:
+            batch.write(place / "before", "")
+            batch.make_folder(place / "a")
+            batch.write(place / "after", "")
+
+    with pytest.raises(FileExistsError) as caught:
+        clash()
     assert caught.value.filename == str(place / "a")
     assert set(files.list(place)) == {"a", "before"}
 
