@@ -136,6 +136,10 @@ class HostFiles(ABC):
         """Remove a file or a link, if it is there."""
         self._call("remove", os.fspath(path))
 
+    def set_mode(self, path: Path, mode: int) -> None:
+        """Say who may do what with a file."""
+        self._call("set_mode", os.fspath(path), mode)
+
     # Folders
 
     def make_folder(self, path: Path, *, mode: int = 0o700, there: bool = False) -> None:
@@ -197,6 +201,8 @@ class HostFiles(ABC):
         NotEnoughDisk, LabGone, DeadlineExceeded, EngineError
         """
 
+    are_here = False  # whether this machine has them: what is removed there is gone here, too
+
     @abstractmethod
     def are_those_of(self, other: HostFiles) -> bool:
         """Whether what one host writes the other reads."""
@@ -208,6 +214,8 @@ class HostFiles(ABC):
 
 class LocalFiles(HostFiles):
     """The files of a host that shares those of this machine, as a namespace host does."""
+
+    are_here = True
 
     def _do(self, calls: Sequence[Call], timeout_s: float) -> list[Any]:
         told = []

@@ -192,7 +192,7 @@ class KvmMachine(Machine):
         def moved() -> libvirt.virDomain | None:
             return self.domain() if self.is_moving or self.host is not host else None
 
-        return Agent(domain, host.name, self.name, self._log, moved)
+        return Agent(domain, host, self.name, self._log, moved)
 
     # Verbs
 

@@ -6,8 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import LabError
-from ..hosts._launch import remove_tree
+from ..errors import LabError, LabGone
 from ..operations._carrier import Carrier
 from ..operations._flow import PUT, TAKE
 from ..operations.spec import Obstacle
@@ -87,7 +86,8 @@ class LxcCarrier(Carrier):
     def clear(self, host: Host) -> None:
         with contextlib.suppress(LabError):  # the host may have ended
             host.run(self.ending(host))
-        remove_tree(_lxc_files.place(host, self.machine.name))
+        with contextlib.suppress(LabGone):
+            host.files.remove_tree(_lxc_files.place(host, self.machine.name))
 
     def starting(self) -> list[str]:
         return ["sh", "-uc", _START, "labkit", self.machine.name]

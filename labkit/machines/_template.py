@@ -148,7 +148,7 @@ class Template:
             _clear_away(connection, name, deadline)
             domain = connection.createXML(kind.xml(), libvirt.VIR_DOMAIN_START_AUTODESTROY)
             try:
-                agent = Agent(domain, self._host.name, name, kind.console_log)
+                agent = Agent(domain, self._host, name, kind.console_log)
                 agent.wait(deadline)
                 agent.run(["/bin/sync"], b"", 20)
                 _squeeze(domain, agent)
