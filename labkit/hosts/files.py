@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock
 
 from .._paths import disk_full
-from ..errors import EngineError
+from ..errors import LabError
 from . import _files
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ class HostFiles(ABC):
         try:
             yield folder
         finally:
-            with contextlib.suppress(OSError, EngineError):
-                self._call("remove_tree", os.fspath(folder), timeout_s=LONG_S)
+            with contextlib.suppress(OSError, LabError):
+                self.remove_tree(folder)
 
     def list(self, path: Path) -> dict[str, Status]:
         """What is in a folder by its name; links are not followed."""
