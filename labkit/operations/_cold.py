@@ -108,7 +108,7 @@ def _room(to: Host, size_bytes: int) -> list[Obstacle]:
     from ..hosts.doctor import require_disk
 
     try:
-        require_disk(to.folder, size_bytes)
+        require_disk(to.folder, size_bytes, to)
     except LabError as error:
         return [Obstacle(f"{to.name} has no room: {error.message}", error.hint)]
     return []

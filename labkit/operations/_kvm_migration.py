@@ -124,6 +124,7 @@ class KvmMigration(Migration):
         for card in machine.spec.interfaces:
             machine.host.lab.networks[card.network].ensure_on(self.destination)
         if copy:
+            self.destination.files.make_folder(copy.parent, there=True)
             backing = self.source.kvm.backing_of(disk)
             self.destination.kvm.make_overlay(copy, *backing, machine.spec.disk_bytes)
 
@@ -213,7 +214,9 @@ class KvmMigration(Migration):
             return
         self._note(landed)
         if copy:
-            (disk if landed is self.destination else copy).unlink(missing_ok=True)
+            left, at = (disk, self.source) if landed is self.destination else (copy, self.destination)
+            with contextlib.suppress(LabGone):  # with its files
+                at.files.remove(left)
         self._release()
         machine.landed(landed)
         with contextlib.suppress(LabError):

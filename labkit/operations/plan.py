@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -35,7 +35,7 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
     obstacles = list(on_the_way(machine, to))
     if not obstacles:
         obstacles = [*_at_the_destination(machine, to, options, runs=runs), *_of_the_machine(machine, options)]
-    disk_bytes = _allocated(machine.disk()) if runs and options.storage == "copy" else 0
+    disk_bytes = _allocated(machine) if runs and options.storage == "copy" else 0
     memory_bytes = machine.stats().memory_bytes if runs else 0
     memory_bytes = min(memory_bytes, machine.spec.memory_bytes) or (machine.spec.memory_bytes if runs else 0)
     pace, basis = speed(machine)
@@ -97,7 +97,7 @@ def _at_the_destination(machine: KvmMachine, to: Host, options: MigrationOptions
         if runs:
             require_memory(machine.spec.memory_bytes)
         if options.storage == "copy":
-            require_disk(machine.folder, _allocated(machine.disk()))
+            require_disk(machine.folder, _allocated(machine), to)
     except LabError as error:
         yield Obstacle(f"{to.name} has no room: {error.message}", error.hint)
     if not runs or machine.acceleration != "kvm":  # an emulated processor is the same everywhere
@@ -148,12 +148,12 @@ def _features(host: Host) -> set[str]:
     return {f"model {model}", *(feature.get("name", "") for feature in cpu.iterfind("feature"))} - {"model "}
 
 
-def _allocated(disk: Path) -> int:
-    """What a disk's file takes on the disk, in bytes."""
-    try:
-        return disk.stat().st_blocks * 512
-    except OSError:
-        return 0
+def _allocated(machine: KvmMachine) -> int:
+    """What its disk's file takes on the disk of its host, in bytes."""
+    with contextlib.suppress(OSError):
+        found = machine.host.files.status(machine.disk())
+        return found.taken_bytes if found else 0
+    return 0
 
 
 def speed(machine: Machine) -> tuple[float, str]:
