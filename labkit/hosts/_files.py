@@ -100,8 +100,10 @@ def status(path: str, follow: bool = True) -> list[int] | None:
     """Type and mode, size, bytes it takes, times of last change in nanoseconds, inode; None without a file."""
     try:
         return _told(os.stat(path, follow_symlinks=follow))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
 
 
 def _told(found: os.stat_result) -> list[int]:

@@ -165,6 +165,10 @@ class Host(ABC):
         """The files that its programs and machines have: where they lie is the provider's business."""
         return LocalFiles(self)
 
+    def program(self, file: Path) -> list[str]:
+        """The beginning of a command that runs a Python file of this library, which stands alone, on the host."""
+        return [*self.python, "-I", "-S", str(self.files.bring(file))]
+
     @cached_property
     def meter(self) -> Meter:
         """What reads its counters, and those of its containers."""

@@ -172,8 +172,10 @@ class HostFiles(ABC):
         return Status(*told) if told else None
 
     def exists(self, path: Path, *, follow: bool = True) -> bool:
-        """Whether there is a file, a folder or, unless it is to be followed, a link."""
-        return self.status(path, follow=follow) is not None
+        """Whether there is a file, a folder or, unless it is to be followed, a link, as far as one may see."""
+        with contextlib.suppress(PermissionError):
+            return self.status(path, follow=follow) is not None
+        return False
 
     def free(self, path: Path) -> int:
         """Bytes that can still be written at `path`, or where it will be made."""

@@ -140,8 +140,8 @@ def greet(machine: Machine) -> None:
     """Have the switches learn where a container is: it need not say anything by itself."""
     cards = [word for card in machine.spec.interfaces for word in (card.mac, card.address)]
     if cards and (pid := machine.first_process()):
-        python = [*machine.host.python, "-I", "-S", str(_GREETING), *cards]
-        machine.host.run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *python])
+        greeting = [*machine.host.program(_GREETING), *cards]
+        machine.host.run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *greeting])
 
 
 def greet_if_new(machine: Machine) -> None:
