@@ -83,7 +83,7 @@ def _in_user_namespace(host: Host) -> list[str]:
 
 def _configure(host: Host, socket: Path) -> None:
     shim = host.folder / STRIPPED_RUNTIME
-    words = shlex.join(host.program(_SHIM))
+    words = shlex.join([*host.python, "-I", "-S", host.program(_SHIM)])
     host.files.write(shim, f'#!/bin/sh\nexec {words} "$@"\n', mode=0o755)
     config = {
         "data-root": str(host.folder / "docker"), "exec-root": "/run/docker", "pidfile": "/run/docker.pid",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._run import Completed, check_argv
 from .._values import format_size
-from ..errors import DaemonFailed, InvalidValue
+from ..errors import DaemonFailed, InvalidValue, LabError
 from .files import HostFiles, LocalFiles
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Host(ABC):
 
     provider = ""
     python: Sequence[str] = ("python3",)  # the beginning of a command that runs Python on the host
+    shares_files = False  # whether its files are this machine's
 
     def __init__(self, lab: Lab, name: str, address: str, folder: Path, sockets: Path) -> None:
         self.lab = lab
@@ -162,12 +163,16 @@ class Host(ABC):
 
     @cached_property
     def files(self) -> HostFiles:
-        """The files that its programs and machines have: where they lie is the provider's business."""
-        return LocalFiles(self)
+        """The files that its programs and machines have, wherever they lie."""
+        if self.shares_files:
+            return LocalFiles(self)
+        from ._files_remote import RemoteFiles
 
-    def program(self, file: Path) -> list[str]:
-        """The beginning of a command that runs a Python file of this library, which stands alone, on the host."""
-        return [*self.python, "-I", "-S", str(self.files.bring(file))]
+        return RemoteFiles(self)
+
+    def program(self, path: Path) -> str:
+        """Where the host has a program of labkit, which is a file on this machine."""
+        return str(self.files.bring(path))
 
     @cached_property
     def meter(self) -> Meter:
@@ -249,8 +254,11 @@ class Host(ABC):
         return host_bundle(self)
 
 
-def drop_reserved(folder: Path) -> None:
+def drop_reserved(host: Host, folder: Path) -> None:
     """Remove a folder that `Host.reserve_folder` has made and nobody has put anything into."""
     with contextlib.suppress(OSError):
         (folder / "host").unlink()
         folder.rmdir()
+    if not host.files.are_here:
+        with contextlib.suppress(OSError, LabError):
+            host.files.remove_tree(folder)

@@ -67,7 +67,7 @@ class Meter:
         self._pipes = [ours_in, ours_out]
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            argv = [*self._host.program(_PROGRAM), str(self._host.folder)]
+            argv = [*self._host.python, "-I", "-S", self._host.program(_PROGRAM), str(self._host.folder)]
             self._running = self._host.spawn(argv, [theirs_in, theirs_out, nowhere])
         finally:
             for descriptor in (theirs_in, theirs_out, nowhere):

@@ -30,6 +30,7 @@ class NamespaceHost(Host):
 
     provider = "namespace"
     python = (sys.executable,)
+    shares_files = True
 
     @classmethod
     def start(cls, lab: Lab, name: str) -> NamespaceHost:

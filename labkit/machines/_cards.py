@@ -39,14 +39,14 @@ def attach(machine: Machine, wanted: NetworkInterface) -> NetworkInterface:
     pending = f"attaching-{network.name}"
     folder = machine.notes / pending
     if network.has_settled(machine.name):  # left by one who died at the very end
-        drop_reserved(folder)
+        drop_reserved(machine.host, folder)
     undo = [*machine.unplugging(network.name), ["rm", "-rf", "--", str(folder)]]
     try:
         with machine.host.reserve_folder(folder, undo) as commit:
 
             def finish() -> None:
                 commit()
-                drop_reserved(folder)
+                drop_reserved(machine.host, folder)
 
             try:
                 card = _connect(machine, network, wanted, pending, live=live, finish=finish)
@@ -140,8 +140,8 @@ def greet(machine: Machine) -> None:
     """Have the switches learn where a container is: it need not say anything by itself."""
     cards = [word for card in machine.spec.interfaces for word in (card.mac, card.address)]
     if cards and (pid := machine.first_process()):
-        greeting = [*machine.host.program(_GREETING), *cards]
-        machine.host.run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *greeting])
+        python = [*machine.host.python, "-I", "-S", machine.host.program(_GREETING), *cards]
+        machine.host.run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *python])
 
 
 def greet_if_new(machine: Machine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shlex
 import uuid
@@ -183,6 +184,8 @@ def _unpack_shifted(host: Host, archive: Path, fresh: Path, first_id: int) -> No
 def prepare(host: Host) -> int:
     """Make a host ready for containers; returns the version of the cgroups that limits are set with, or 0."""
     folder = host.folder / FOLDER
+    if not host.files.are_here:
+        _make_place(host, folder)
     with host.files.together() as files:
         files.make_folder(folder / ".labkit", mode=0o755, there=True)
         for name in ("lxc-init", "lxc-gone"):
@@ -192,6 +195,15 @@ def prepare(host: Host) -> int:
     if not host.lab.has_cgroups:
         return 0
     return 2 if host.run(["test", "-e", "/sys/fs/cgroup/cgroup.controllers"]).ok else 1
+
+
+def _make_place(host: Host, folder: Path) -> None:
+    """Have liblxc's own folder on a host elsewhere be found where a namespace host has it, and be a mount."""
+    host.files.make_folder(folder.parent, there=True)
+    with contextlib.suppress(FileExistsError):
+        host.files.link(folder, Path(LXC_PATH))
+    mounted = 'mkdir -p "$1"; mountpoint -q "$1" || mount --bind "$1" "$1"'
+    host.run(script(mounted, LXC_PATH), check=True)
 
 
 def write(host: Host, spec: LxcSpec, cgroup_version: int) -> None:

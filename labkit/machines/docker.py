@@ -302,11 +302,14 @@ class DockerEngine(Engine[DockerMachine]):
 
     def argv(self, what: str, *words: str) -> list[str]:
         """What the host does beside its dockerd, which it asks by itself; see `_docker_inside`."""
-        return [*self.host.program(_ASIDE), what, str(self.host.sockets / "docker.sock"), *words]
+        return self._aside(what, str(self.host.sockets / "docker.sock"), *words)
 
     def inside(self, what: str, *words: str) -> str:
         """Have something done on the host itself; see `_docker_inside`."""
-        return self.host.run([*self.host.program(_ASIDE), what, *words], check=True).stdout
+        return self.host.run(self._aside(what, *words), check=True).stdout
+
+    def _aside(self, what: str, *words: str) -> list[str]:
+        return [*self.host.python, "-I", "-S", self.host.program(_ASIDE), what, *words]
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
         try:

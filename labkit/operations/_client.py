@@ -78,7 +78,7 @@ class Client:
         if found is None:
             return
         self._host, address = found
-        argv = [*self._host.program(_PINGER), address, str(INTERVAL_MS), str(_LONGEST_S)]
+        argv = [*self._host.python, "-I", "-S", self._host.program(_PINGER), address, str(INTERVAL_MS), str(_LONGEST_S)]
         theirs, ours = os.pipe(), os.pipe()
         try:
             self._running = self._host.spawn(argv, [theirs[0], ours[1], ours[1]])
