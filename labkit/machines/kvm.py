@@ -129,7 +129,7 @@ class KvmEngine(Engine[KvmMachine]):
         with progress(f"create {name}", quiet_s=1.0):
             chosen = image if isinstance(image, Image) else get_image(image)
             self._check_room(chosen, *sizes)
-            chosen = self._brought(chosen)
+            chosen = self.brought(chosen)
             spec = KvmSpec(name, chosen.name, sizes[0], vcpus, sizes[1], graphics=graphics)
 
             def boot(domain: Domain) -> None:
@@ -146,7 +146,7 @@ class KvmEngine(Engine[KvmMachine]):
         cards = self._check_names(name, [card.network for card in spec.interfaces])
         image = get_image(spec.image)
         self._check_room(image, spec.memory_bytes, spec.disk_bytes)
-        image = self._brought(image)
+        image = self.brought(image)
 
         def boot(domain: Domain) -> None:
             make_disk(domain.disk)
@@ -171,7 +171,7 @@ class KvmEngine(Engine[KvmMachine]):
         # A thin disk: what it may grow to need not be free, what a machine needs to start must.
         require_disk(self.host.lab.folder, 2 * memory_bytes, self.host)
 
-    def _brought(self, image: Image) -> Image:
+    def brought(self, image: Image) -> Image:
         """The image with its files as they lie on the host."""
         bring = self.host.files.bring
         return replace(image, kernel=bring(image.kernel), initrd=bring(image.initrd), disk=bring(image.disk))
@@ -252,6 +252,10 @@ class KvmEngine(Engine[KvmMachine]):
             ["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(backing), str(target), str(size_bytes)],
             check=True,
         )  # fmt: skip
+
+    def make_disk(self, target: Path, size_bytes: int) -> None:
+        """Make an empty qcow2 file that stands on nothing."""
+        self.host.run(["qemu-img", "create", "-q", "-f", "qcow2", str(target), str(size_bytes)], check=True)
 
     def backing_of(self, disk: Path) -> tuple[Path, str]:
         """The file that a qcow2 file shows where nothing was written to it, and that file's format."""

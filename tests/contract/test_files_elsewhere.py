@@ -14,7 +14,7 @@ from _wait import until
 
 from labkit import Lab
 from labkit._paths import cache_home
-from labkit.errors import EngineError, NameInUse
+from labkit.errors import EngineError, InvalidState, NameInUse
 from labkit.hosts._libvirtd import tls_folder
 from labkit.hosts.base import Host
 from labkit.hosts.namespace import NamespaceHost
@@ -215,4 +215,32 @@ def test_it_is_connected_and_disconnected(far: Host, box: str, engine: str) -> N
         assert card.address in machine.run(["ip", "-o", "addr"]).stdout
         machine.detach("lan")
     assert far.run(["ls", str(machine.notes)]).stdout.split() == ["host"]
+    machine.destroy()
+
+
+def test_a_virtual_machine_moves_there_and_back(far: Host, box: str) -> None:
+    """It runs on with its memory, disk and keys on the host that has other files, and comes back whole."""
+    alpha = far.lab["alpha"]
+    machine = alpha.kvm.create(box, networks=["lan"])
+    machine.run(["sh", "-c", "echo kept >/root/file && sync; echo live >/run/file"], check=True)
+    key = (machine.folder / "ssh_host_ed25519_key").read_text()
+    assert "memory and disk" in machine.migration_plan(far).way
+    for host in (far, alpha):
+        machine.migrate(host).wait(200)
+        assert machine.host is host and machine.run(["cat", "/root/file", "/run/file"]).stdout == "kept\nlive\n"
+        assert host.run(["cat", str(machine.folder / "ssh_host_ed25519_key")]).stdout == key
+        assert host.run(["test", "-e", str(machine.disk())]).ok
+    assert not far.run(["test", "-e", str(machine.notes)]).ok
+    machine.restart()
+    assert machine.run(["cat", "/root/file"]).stdout == "kept\n"
+    machine.destroy()
+
+
+def test_a_virtual_machine_at_rest_says_that_it_has_to_run(far: Host, box: str) -> None:
+    """At rest its disk would stay behind: that is said before anything moves."""
+    machine = far.lab["alpha"].kvm.create(box)
+    machine.kill()
+    with pytest.raises(InvalidState, match="does not see its disk") as caught:
+        machine.migrate(far)
+    assert "start()" in caught.value.hint
     machine.destroy()
