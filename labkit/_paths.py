@@ -87,9 +87,9 @@ def disk_room(folder: Path) -> Iterator[None]:
         raise disk_full(folder) from error
 
 
-def disk_full(folder: Path) -> NotEnoughDisk:
-    """The error for a disk with no room for the files in `folder`."""
+def disk_full(folder: Path, host: str = "") -> NotEnoughDisk:
+    """The error for a disk, of a host, with no room for the files in `folder`."""
     return NotEnoughDisk(
         f"the disk with {folder} is full",
-        hint="remove what is not needed, or set LABKIT_STATE and LABKIT_CACHE to a larger disk",
-    )
+        hint="remove what is not needed, or set LABKIT_STATE and LABKIT_CACHE to a larger disk", host=host,
+    )  # fmt: skip

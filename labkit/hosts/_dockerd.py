@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._paths import write_whole
 from ..errors import DaemonFailed
 from . import _libvirtd
 from ._checks import find_program
@@ -63,7 +61,7 @@ def start(host: Host) -> Path:
     if os.geteuid() != 0:
         argv = [*_in_user_namespace(host), *argv, "--rootless"]
     log = host.start_daemon(DAEMON, argv)
-    _libvirtd.wait_for_socket(socket, lambda: host.daemon_exit(DAEMON), log, host.name, 60, _WHOSE)
+    _libvirtd.wait_for_socket(socket, lambda: host.daemon_exit(DAEMON), log, host.name, 60, _WHOSE, host.files)
     return socket
 
 
@@ -71,7 +69,7 @@ def _in_user_namespace(host: Host) -> list[str]:
     """What dockerd is started by where the lab is an ordinary user's."""
     # Without a folder for sockets, rootless mode does not start.
     prefix = ["env", "XDG_RUNTIME_DIR=/run"]
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+    if host.files.exists(Path("/sys/fs/cgroup/cgroup.controllers")):
         return prefix
     if host.daemon_exit(_HOLDER) is not None:
         host.run(["rm", "-f", _MOUNTS], check=True)
@@ -79,16 +77,15 @@ def _in_user_namespace(host: Host) -> list[str]:
     deadline = time.monotonic() + _HOLDER_S
     while not (holder := host.run(["cat", _MOUNTS])).ok:
         if host.daemon_exit(_HOLDER) is not None or time.monotonic() > deadline:
-            raise _libvirtd.failure("found no mounts to run in", log, host.name, _WHOSE)
+            raise _libvirtd.failure("found no mounts to run in", log, host.name, _WHOSE, host.files)
         time.sleep(0.01)
     return [*prefix, "nsenter", f"--mount=/proc/{holder.stdout.strip()}/ns/mnt", "--"]
 
 
 def _configure(host: Host, socket: Path) -> None:
     shim = host.folder / STRIPPED_RUNTIME
-    words = shlex.join([sys.executable, "-I", "-S", str(_SHIM)])
-    shim.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-    shim.chmod(0o755)
+    words = shlex.join([*host.python, "-I", "-S", host.program(_SHIM)])
+    host.files.write(shim, f'#!/bin/sh\nexec {words} "$@"\n', mode=0o755)
     config = {
         "data-root": str(host.folder / "docker"), "exec-root": "/run/docker", "pidfile": "/run/docker.pid",
         "hosts": [f"unix://{socket}"], "log-level": "warn", "log-opts": {"max-size": "16m", "max-file": "2"},
@@ -98,7 +95,7 @@ def _configure(host: Host, socket: Path) -> None:
         "userland-proxy": False, "live-restore": True,  # containers outlive a daemon that died
         "runtimes": {STRIPPED_RUNTIME: {"path": str(shim)}},
     }  # fmt: skip
-    write_whole(host.folder / "dockerd.json", json.dumps(config, indent=1))
+    host.files.write(host.folder / "dockerd.json", json.dumps(config, indent=1), whole=True)
 
 
 def why_failed(host: Host) -> DaemonFailed | None:
@@ -108,4 +105,5 @@ def why_failed(host: Host) -> DaemonFailed | None:
         time.sleep(0.01)
     if code is None or code == _NEVER:
         return None
-    return _libvirtd.failure(f"ended with exit code {code}", host.folder / f"{DAEMON}.log", host.name, _WHOSE)
+    log = host.folder / f"{DAEMON}.log"
+    return _libvirtd.failure(f"ended with exit code {code}", log, host.name, _WHOSE, host.files)

@@ -11,9 +11,13 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._paths import cache_home, write_whole
-from ..errors import DaemonFailed, PackageMissing
+from ..errors import DaemonFailed, LabError, PackageMissing
+
+if TYPE_CHECKING:
+    from .files import HostFiles
 
 FOLDERS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -119,7 +123,7 @@ def answers(path: Path) -> bool:
 
 def wait_for_socket(
     path: Path, ended: Callable[[], int | None], log: Path, host: str, timeout_s: float = 30,
-    daemon: str = "libvirt's daemon",
+    daemon: str = "libvirt's daemon", files: HostFiles | None = None,
 ) -> None:  # fmt: skip
     """Wait until a daemon accepts connections on `path`.
 
@@ -135,23 +139,26 @@ def wait_for_socket(
             return
         code = ended()
         if code is not None:
-            raise failure(f"ended with exit code {code}", log, host, daemon)
+            raise failure(f"ended with exit code {code}", log, host, daemon, files)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.03)
-    raise failure(f"did not answer within {timeout_s:g} s", log, host, daemon)
+    raise failure(f"did not answer within {timeout_s:g} s", log, host, daemon, files)
 
 
-def failure(what: str, log: Path, host: str, daemon: str = "libvirt's daemon") -> DaemonFailed:
-    """The error that says what became of a daemon, with the last lines of its log."""
+def failure(
+    what: str, log: Path, host: str, daemon: str = "libvirt's daemon", files: HostFiles | None = None
+) -> DaemonFailed:
+    """The error that says what became of a daemon, with the last lines of its log, one of `files` if they are given."""
     return DaemonFailed(
-        f"{daemon} {what}: {last_lines(log)}",
+        f"{daemon} {what}: {last_lines(log, files=files)}",
         host=host, hint="`labkit doctor` checks what it needs",
     )  # fmt: skip
 
 
-def last_lines(log: Path, count: int = 8) -> str:
-    """The end of a log, or a word saying that there is none."""
-    with contextlib.suppress(OSError):
-        if lines := log.read_text(errors="replace").splitlines()[-count:]:
+def last_lines(log: Path, count: int = 8, files: HostFiles | None = None) -> str:
+    """The end of a log, of this machine or one of `files`, or a word saying that there is none."""
+    with contextlib.suppress(OSError, LabError):
+        text = files.read_text(log) if files else log.read_text(errors="replace")
+        if lines := text.splitlines()[-count:]:
             return "\n".join(lines)
     return "(its log is empty)"

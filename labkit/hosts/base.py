@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._run import Completed, check_argv
 from .._values import format_size
-from ..errors import DaemonFailed, InvalidValue
+from ..errors import DaemonFailed, InvalidValue, LabError
+from .files import HostFiles, LocalFiles
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -54,6 +55,7 @@ class Host(ABC):
 
     provider = ""
     python: Sequence[str] = ("python3",)  # the beginning of a command that runs Python on the host
+    shares_files = False  # whether its files are this machine's
 
     def __init__(self, lab: Lab, name: str, address: str, folder: Path, sockets: Path) -> None:
         self.lab = lab
@@ -168,6 +170,19 @@ class Host(ABC):
         return LxcEngine(self)
 
     @cached_property
+    def files(self) -> HostFiles:
+        """The files that its programs and machines have, wherever they lie."""
+        if self.shares_files:
+            return LocalFiles(self)
+        from ._files_remote import RemoteFiles
+
+        return RemoteFiles(self)
+
+    def program(self, path: Path) -> str:
+        """Where the host has a program of labkit, which is a file on this machine."""
+        return str(self.files.bring(path))
+
+    @cached_property
     def meter(self) -> Meter:
         """What reads its counters, and those of its containers."""
         from .meter import Meter
@@ -229,8 +244,9 @@ class Host(ABC):
 
     def close(self) -> None:
         """Drop this process's connections to the host's engines."""
-        for kind in {*_MARKS, "meter"} & self.__dict__.keys():
-            getattr(self, kind).close()
+        for kind in (*_MARKS, "meter", "files"):
+            if kind in self.__dict__:
+                getattr(self, kind).close()
 
     def __repr__(self) -> str:
         return f"<Host {self.name} ({self.provider}) {self.address}>"
@@ -246,8 +262,11 @@ class Host(ABC):
         return host_bundle(self)
 
 
-def drop_reserved(folder: Path) -> None:
+def drop_reserved(host: Host, folder: Path) -> None:
     """Remove a folder that `Host.reserve_folder` has made and nobody has put anything into."""
     with contextlib.suppress(OSError):
         (folder / "host").unlink()
         folder.rmdir()
+    if not host.files.are_here:
+        with contextlib.suppress(OSError, LabError):
+            host.files.remove_tree(folder)

@@ -31,6 +31,8 @@ from ._checks import PACKAGES, Finding, State, find_program, install
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from .base import Host
+
 __all__ = [
     "Finding",
     "Report",
@@ -262,15 +264,15 @@ def require_memory(size_bytes: int) -> None:
         )
 
 
-def require_disk(path: Path | str, size_bytes: int) -> None:
-    """Check that `size_bytes` can still be written at `path`, or where it will be made.
+def require_disk(path: Path | str, size_bytes: int, host: Host | None = None) -> None:
+    """Check that `size_bytes` can still be written at `path`, or where it will be made, of a host if one is given.
 
     Raises
     ------
     NotEnoughDisk
         If there is less room.
     """
-    available = resources.disk_available(Path(path))
+    available = host.files.free(Path(path)) if host else resources.disk_available(Path(path))
     if available < size_bytes:
         raise NotEnoughDisk(
             f"{format_size(size_bytes)} are needed in {path} and {format_size(available)} are free",

@@ -28,6 +28,7 @@ class NamespaceHost(ServedHost):
 
     provider = "namespace"
     python = (sys.executable,)
+    shares_files = True
 
     @classmethod
     def start(cls, lab: Lab, name: str) -> NamespaceHost:

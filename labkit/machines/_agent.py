@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import libvirt
 import libvirt_qemu
@@ -20,6 +20,9 @@ from .._progress import check_cancelled
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, NotEnoughDisk
 from ._console import last_words
 from ._libvirt import translate
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
 
 _NOT_YET = {
     libvirt.VIR_ERR_AGENT_UNRESPONSIVE,
@@ -34,13 +37,13 @@ class Agent:
     """The agent in one domain; when it does not answer, errors quote the console's log."""
 
     def __init__(
-        self, domain: libvirt.virDomain, host: str, machine: str, console: Path,
+        self, domain: libvirt.virDomain, host: Host, machine: str, console: Path,
         moved: Callable[[], libvirt.virDomain | None] = lambda: None,
     ) -> None:  # fmt: skip
         """`moved` gives the domain anew while the machine moves to another host, or has moved; else None."""
         self._domain = domain
         self._moved = moved
-        self._host = host
+        self._host, self._files = host.name, host.files
         self._machine = machine
         self._console = console
 
@@ -74,7 +77,7 @@ class Agent:
         )
 
     def _last_words(self) -> str:
-        return f"its console says: {last_words(self._console)}"
+        return f"its console says: {last_words(self._files, self._console)}"
 
     def run(self, argv: list[str], data: bytes, timeout_s: float) -> tuple[int, bytes, bytes]:
         """Run a command to its end: exit code (negative: signal), stdout, stderr."""

@@ -39,14 +39,14 @@ def attach(machine: Machine, wanted: NetworkInterface) -> NetworkInterface:
     pending = f"attaching-{network.name}"
     folder = machine.notes / pending
     if network.has_settled(machine.name):  # left by one who died at the very end
-        drop_reserved(folder)
+        drop_reserved(machine.host, folder)
     undo = [*machine.unplugging(network.name), ["rm", "-rf", "--", str(folder)]]
     try:
         with machine.host.reserve_folder(folder, undo) as commit:
 
             def finish() -> None:
                 commit()
-                drop_reserved(folder)
+                drop_reserved(machine.host, folder)
 
             try:
                 card = _connect(machine, network, wanted, pending, live=live, finish=finish)

@@ -8,10 +8,14 @@ import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from ..errors import DeadlineExceeded
+from ..errors import DeadlineExceeded, LabError
 
+if TYPE_CHECKING:
+    from ..hosts.files import HostFiles
+
+_LAST_BYTES = 1 << 16
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -78,10 +82,10 @@ class Console(ABC):
         return {"text/plain": text, "text/html": render("console", name=self._machine, text=text)}
 
 
-def last_words(log: Path, lines: int = 8) -> str:
-    """The last lines that a console's log has."""
-    with contextlib.suppress(OSError):
-        if said := clean(log.read_text(errors="replace")).splitlines()[-lines:]:
+def last_words(files: HostFiles, log: Path, lines: int = 8) -> str:
+    """The last lines that a console's log on a host has."""
+    with contextlib.suppress(OSError, LabError):
+        if said := clean(files.read(log, -_LAST_BYTES).decode(errors="replace")).splitlines()[-lines:]:
             return "\n".join(said)
     return "(nothing)"
 

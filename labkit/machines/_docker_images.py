@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from .._progress import Task, check_cancelled, progress
 from .._values import format_size
 from ..errors import Busy, EngineError, ImageBuildFailed, ImageError, InvalidName, InvalidState, InvalidValue, NotFound
@@ -123,7 +121,7 @@ class DockerImages:
         image = of_lab.get(name)
         repository, tag = f"labkit/{name}", image.digest[:12]
         reference = f"{repository}:{tag}"
-        with spoken(self._host), FileLock(self._host.folder / "docker-images.lock", timeout=300):
+        with spoken(self._host), self._host.files.lock(self._host.folder / "docker-images.lock", 300):
             api = self._docker.api()
             if not api.images(reference):
                 self._bring_in(image.rootfs.open("rb"), repository, tag, [_SHELL])

@@ -8,13 +8,17 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .._run import check_argv
 from .._values import check_name, parse_size
 from ..errors import InvalidName, InvalidValue, NotSupported
 from ._docker_api import LABEL, Api
 from .spec import MachineSpec, NetworkInterface
+
+if TYPE_CHECKING:
+    from ..hosts.files import HostFiles
 
 RECIPE_LABEL = "labkit.recipe"
 _PORT = re.compile(r"(\d{1,5})(?:/(tcp|udp))?", re.ASCII)
@@ -172,8 +176,8 @@ def check_ports(ports: Mapping[int | str, int | str]) -> dict[str, int]:
     return found
 
 
-def check_volumes(volumes: Mapping[str, str]) -> tuple[Volume, ...]:
-    """``{"data": "/srv", "/home/me/site": "/srv/www:ro"}`` as volumes."""
+def check_volumes(volumes: Mapping[str, str], files: HostFiles) -> tuple[Volume, ...]:
+    """``{"data": "/srv", "/home/me/site": "/srv/www:ro"}`` as volumes; the folders are those of the host."""
     found = []
     for source, place in volumes.items():
         target, _, mode = str(place).partition(":")
@@ -189,7 +193,7 @@ def check_volumes(volumes: Mapping[str, str]) -> tuple[Volume, ...]:
             )
         if not str(source).startswith("/"):
             check_volume_name(source)
-        elif not os.path.exists(source):
+        elif "\0" in source or not files.exists(Path(source)):
             raise InvalidValue(f"there is no folder {ascii(source)[:100]} to show in a container", hint="make it first")
         found.append(Volume(source, os.path.normpath(target), mode == "ro"))
     return tuple(found)

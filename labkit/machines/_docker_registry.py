@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,7 @@ class Registry:
             return self.address
         program = require_program(_PROGRAM)
         config = host.folder / "registry.yml"
-        config.write_text(json.dumps({  # JSON is YAML, too
+        host.files.write(config, json.dumps({  # JSON is YAML, too
             "version": 0.1, "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": str(host.folder / "registry")}, "delete": {"enabled": True}},
             "http": {"addr": self.address},
@@ -79,7 +78,7 @@ class Registry:
                 time.sleep(0.02)
 
     def _failure(self, what: str, log: Any) -> DaemonFailed:
-        return _libvirtd.failure(what, log, self.host.name, "the lab's registry")
+        return _libvirtd.failure(what, log, self.host.name, "the lab's registry", self.host.files)
 
     def images(self) -> list[str]:
         """The images that it has, such as ``web`` or ``web:2``."""
@@ -91,7 +90,7 @@ class Registry:
         return sorted(found)
 
     def _ask(self, path: str) -> str:
-        done = self.host.run([sys.executable, "-I", "-S", "-c", _ASK, f"http://{self.address}{path}"])
+        done = self.host.run([*self.host.python, "-I", "-S", "-c", _ASK, f"http://{self.address}{path}"])
         if not done.ok:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise EngineError(f"the lab's registry does not answer: {last}", host=self.host.name)

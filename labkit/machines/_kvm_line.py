@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LabError, NotSupported
@@ -28,15 +26,30 @@ class SerialLine(Line):
         self._machine = machine
         self._log = machine.folder / "console.log"
         self._host, self._console = machine.host, machine.console()
+        self._files = machine.host.files
         self._at = 0
         self._ended = threading.Event()
         self._eager_until = 0.0
 
     def _past(self) -> bytes:
         if not self._at:  # nobody listens yet
-            with contextlib.suppress(OSError):
-                self._at = self._log.stat().st_size
-        return _read(self._log, max(0, self._at - HISTORY_BYTES), self._at)
+            self._files = self._machine.host.files
+            with contextlib.suppress(OSError, LabError):
+                found = self._files.status(self._log)
+                self._at = found.size_bytes if found else 0
+        return self._read(max(0, self._at - HISTORY_BYTES), self._at)
+
+    def _keep_up(self) -> None:
+        """Go on with another log from its begin if the machine has moved to where it has another."""
+        files = self._machine.host.files
+        if not files.are_those_of(self._files):
+            self._at = 0
+        self._files = files
+
+    def _read(self, begin: int, end: int) -> bytes:
+        with contextlib.suppress(OSError, LabError):
+            return self._files.read(self._log, begin, end - begin)
+        return b""
 
     def _open(self) -> None:
         self._ended = threading.Event()
@@ -46,7 +59,8 @@ class SerialLine(Line):
         """Look at the log's end: often while something is going on, else five times a second."""
         while not ended.is_set():
             with self._lock:
-                data = _read(self._log, self._at, self._at + _PIECE)
+                self._keep_up()
+                data = self._read(self._at, self._at + _PIECE)
                 self._at += len(data)
                 if data:
                     self._say(data)
@@ -79,14 +93,6 @@ class SerialLine(Line):
         self._console.close()
 
 
-def _read(path: Path, begin: int, end: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return os.pread(file.fileno(), end - begin, begin)
-    except OSError:
-        return b""
-
-
 def shell(machine: KvmMachine) -> CommandLine:
     """A shell in the guest by ssh, from the host that has an address on the guest's network.
 
@@ -104,13 +110,14 @@ def shell(machine: KvmMachine) -> CommandLine:
     card = machine.spec.interfaces[0]
     home = lab[lab.networks[card.network].home]
     key, known = lab.folder / "ssh_ed25519", machine.folder / "known_hosts"
-    if not key.exists():
+    if not home.files.exists(key):
         home.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "labkit", "-f", str(key)], check=True)
     public = home.run(["cat", f"{key}.pub"], check=True).stdout
     authorize = f"authorize {base64.b64encode(public.encode()).decode()}\n"
     machine.run(["/usr/sbin/labkit-identity"], input=authorize, check=True)
     own_key = machine.folder / "ssh_host_ed25519_key"
-    host_key = home.run(["ssh-keygen", "-y", "-f", str(own_key)], check=True).stdout
+    host_key = machine.host.run(["ssh-keygen", "-y", "-f", str(own_key)], check=True).stdout
+    home.files.make_folder(known.parent, there=True)
     home.run(["tee", str(known)], input=f"{card.address} {host_key}", check=True)
     options = [
         f"UserKnownHostsFile={known}",

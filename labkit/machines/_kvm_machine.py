@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import secrets
-import shutil
 import threading
 import time
 import uuid
@@ -162,16 +161,16 @@ class KvmMachine(Machine):
 
     def _identity(self) -> list[str]:
         """What `labkit-identity` in the guest reads, but its network cards."""
-        key, machine_id = self.folder / "ssh_host_ed25519_key", self.folder / "machine-id"
-        if not key.exists():
+        key, machine_id, files = self.folder / "ssh_host_ed25519_key", self.folder / "machine-id", self.host.files
+        if not files.exists(key):
             self.host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True)
-            machine_id.write_text(uuid.uuid4().hex)
+            files.write(machine_id, uuid.uuid4().hex)
         # The time first: it is read at once, the rest takes the guest a while.
         return [
             f"time {time.time():.9f}",
             f"seed {secrets.token_hex(32)}",
-            f"machine-id {machine_id.read_text()}",
-            f"ssh-key {base64.b64encode(key.read_bytes()).decode()}",
+            f"machine-id {files.read_text(machine_id)}",
+            f"ssh-key {base64.b64encode(files.read(key)).decode()}",
             "grow",
         ]
 
@@ -193,7 +192,7 @@ class KvmMachine(Machine):
         def moved() -> libvirt.virDomain | None:
             return self.domain() if self.is_moving or self.host is not host else None
 
-        return Agent(domain, host.name, self.name, self._log, moved)
+        return Agent(domain, host, self.name, self._log, moved)
 
     # Verbs
 
@@ -269,7 +268,7 @@ class KvmMachine(Machine):
         return done.check() if check else done
 
     def console(self) -> SerialConsole:
-        return SerialConsole(self.domain(), self._log, self.name, self.host.name)
+        return SerialConsole(self.domain(), self._log, self.name, self.host)
 
     def line(self, kind: str = "console") -> Line:
         if kind != "console":
@@ -378,7 +377,7 @@ class KvmMachine(Machine):
 
         def copy_disk(target: Path) -> None:
             with self._quiet_disk():
-                shutil.copyfile(self.disk(), target)
+                self.host.files.copy(self.disk(), target)
 
         return self._kvm.create_like(self.spec, name, copy_disk)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import termios
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import LabError
 from ._console import Console
 from ._line import HISTORY_BYTES, CommandLine
 
@@ -43,24 +43,23 @@ class LxcLine(CommandLine):
     def _past(self) -> bytes:
         if self._log is None:
             return super()._past()
-        with contextlib.suppress(OSError), self._log.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - HISTORY_BYTES))
-            return file.read().replace(_QUESTION, b"")
+        with contextlib.suppress(OSError, LabError):
+            return self._host.files.read(self._log, -HISTORY_BYTES).replace(_QUESTION, b"")
         return b""
 
 
 class LxcConsole(Console):
     """A container's console: the log that liblxc keeps, and a keyboard by `lxc-console`."""
 
-    def __init__(self, line: LxcLine, log: Path, machine: str, host: str) -> None:
-        super().__init__(machine, host)
+    def __init__(self, line: LxcLine, log: Path, machine: str, host: Host) -> None:
+        super().__init__(machine, host.name)
         self._line = line
-        self._log = log
+        self._log, self._files = log, host.files
         self._leave: Callable[[], None] | None = None
 
     def _read(self) -> str:
         try:
-            return self._log.read_text(errors="replace")
+            return self._files.read_text(self._log)
         except FileNotFoundError:
             return ""
 

@@ -8,7 +8,6 @@ import re
 import select
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LabError
@@ -35,8 +34,8 @@ class Monitor:
 
     Parameters
     ----------
-    folder
-        Where the containers' folders are.
+    changed_at
+        When a folder of a container last came or went, as a number; asked often, from the thread.
     heard
         Called with a container's name and state, from the thread.
     missed
@@ -48,11 +47,11 @@ class Monitor:
     """
 
     def __init__(
-        self, host: Host, folder: Path, *, heard: Callable[[str, State], None], missed: Callable[[], None],
-        changed: Callable[[], None], lost: Callable[[], None],
+        self, host: Host, changed_at: Callable[[], int], *, heard: Callable[[str, State], None],
+        missed: Callable[[], None], changed: Callable[[], None], lost: Callable[[], None],
     ) -> None:  # fmt: skip
         self._heard, self._missed, self._changed, self._lost = heard, missed, changed, lost
-        self._folder = folder
+        self._changed_at = changed_at
         self._seen = 0
         self._closed = False
         told, tell = os.pipe2(os.O_CLOEXEC)
@@ -94,9 +93,9 @@ class Monitor:
             self._guarded(self._lost)
 
     def _look(self) -> None:
-        with contextlib.suppress(FileNotFoundError):  # the host is being removed
-            changed = self._folder.stat().st_mtime_ns
-            if changed != self._seen:
+        with contextlib.suppress(LabError):  # the host is being removed
+            changed = self._changed_at()
+            if changed not in (0, self._seen):
                 self._seen = changed
                 self._guarded(self._changed)
 

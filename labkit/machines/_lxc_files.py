@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shlex
-import shutil
-import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from .._paths import disk_room, write_whole
+from .._paths import disk_room
 from ..errors import EngineError, InvalidValue, NotFound
 from ..storage import archives
 from ..storage.images import Image
@@ -23,6 +18,7 @@ from .base import machine_folder
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
+    from ..hosts.files import HostFiles
 
 FOLDER = "var-lib-lxc"
 _GUEST = Path(__file__).with_name("guest")
@@ -120,10 +116,10 @@ def ensure_root(host: Host, image: Image | Path, first_id: int) -> str:
     folder = host.lab.folder / "roots" / name
     if first_id:
         allow_ids(host, first_id)
-    if not folder.is_dir():
-        folder.parent.mkdir(mode=0o700, exist_ok=True)
-        with disk_room(host.lab.folder), FileLock(folder.parent / ".lock", timeout=_UNPACK_S):
-            if not folder.is_dir():
+    if not host.files.exists(folder):
+        host.files.make_folder(folder.parent, there=True)
+        with disk_room(host.lab.folder), host.files.lock(folder.parent / ".lock", _UNPACK_S):
+            if not host.files.exists(folder):
                 _unpack(host, archive, folder, first_id)
     return name
 
@@ -142,23 +138,23 @@ def _digest(archive: Path) -> str:
 def _unpack(host: Host, archive: Path, folder: Path, first_id: int) -> None:
     """Unpack beside the folder, so that it is whole when it is there."""
     archives.check_file(archive)
+    there, files = host.files.bring(archive), host.files
     fresh = folder.with_name(".new")
     host.run(["rm", "-rf", "--", str(fresh)], check=True, timeout_s=_UNPACK_S)  # left by one that was killed
     try:
         if first_id:
-            _unpack_shifted(host, archive, fresh, first_id)
+            _unpack_shifted(host, there, fresh, first_id)
         else:
-            fresh.mkdir()
-            fresh.chmod(0o755)
-            host.run([*_UNPACK, "--file", str(archive), "-C", str(fresh)], check=True, timeout_s=_UNPACK_S)
-        if not any(os.path.lexists(fresh / shell) for shell in ("bin/sh", "usr/bin/sh")):
+            files.make_folder(fresh, mode=0o755)
+            host.run([*_UNPACK, "--file", str(there), "-C", str(fresh)], check=True, timeout_s=_UNPACK_S)
+        if not any(files.exists(fresh / shell, follow=False) for shell in ("bin/sh", "usr/bin/sh")):
             raise InvalidValue(
                 f"{archive.name} has no /bin/sh, which a container starts with",
                 hint="take one with a shell, such as busybox",
             )
-        fresh.rename(folder)
+        files.rename(fresh, folder)
     finally:
-        if fresh.exists():
+        if files.exists(fresh):
             host.run(["rm", "-rf", "--", str(fresh)], timeout_s=_UNPACK_S)
 
 
@@ -188,14 +184,12 @@ def _unpack_shifted(host: Host, archive: Path, fresh: Path, first_id: int) -> No
 def prepare(host: Host) -> int:
     """Make a host ready for containers; returns the version of the cgroups that limits are set with, or 0."""
     folder = host.folder / FOLDER
-    programs = folder / ".labkit"
-    programs.mkdir(exist_ok=True)
-    programs.chmod(0o755)
-    for name in ("lxc-init", "lxc-gone"):
-        fresh = programs / f".{name}-{os.getpid()}-{threading.get_ident()}"
-        shutil.copyfile(_GUEST / name, fresh)
-        fresh.chmod(0o755)
-        fresh.replace(programs / name)
+    if not host.files.are_here:
+        _make_place(host, folder)
+    with host.files.together() as files:
+        files.make_folder(folder / ".labkit", mode=0o755, there=True)
+        for name in ("lxc-init", "lxc-gone"):
+            files.write(folder / ".labkit" / name, (_GUEST / name).read_bytes(), mode=0o755, whole=True)
     # Shared: what is unmounted here is unmounted for the monitors of other containers, too.
     host.run(["mount", "--make-shared", LXC_PATH], check=True)
     if not host.lab.has_cgroups:
@@ -203,51 +197,56 @@ def prepare(host: Host) -> int:
     return 2 if host.run(["test", "-e", "/sys/fs/cgroup/cgroup.controllers"]).ok else 1
 
 
+def _make_place(host: Host, folder: Path) -> None:
+    """Have liblxc's own folder on a host elsewhere be found where a namespace host has it, and be a mount."""
+    host.files.make_folder(folder.parent, there=True)
+    with contextlib.suppress(FileExistsError):
+        host.files.link(folder, Path(LXC_PATH))
+    mounted = 'mkdir -p "$1"; mountpoint -q "$1" || mount --bind "$1" "$1"'
+    host.run(script(mounted, LXC_PATH), check=True)
+
+
 def write(host: Host, spec: LxcSpec, cgroup_version: int) -> None:
     """Write the configuration anew, as when limits have changed."""
-    folder = place(host, spec.name)
-    write_whole(folder / "config", configuration(spec, host.lab.networks, cgroup_version))
+    _write(host.files, host, spec, cgroup_version)
+
+
+def _write(files: HostFiles, host: Host, spec: LxcSpec, cgroup_version: int) -> None:
+    text = configuration(spec, host.lab.networks, cgroup_version)
+    files.write(place(host, spec.name) / "config", text, whole=True)
 
 
 def rename(host: Host, spec: LxcSpec) -> None:
     """Write anew what tells the container its addresses and its name servers, into the files that it sees."""
     texts = _identity(host, spec)
-    for name in ("hosts", "resolv.conf"):
-        (place(host, spec.name) / "own" / name).write_text(texts[name])
+    with host.files.together() as files:
+        for name in ("hosts", "resolv.conf"):
+            files.write(place(host, spec.name) / "own" / name, texts[name])
 
 
 def describe(host: Host, spec: LxcSpec) -> None:
     """Write what the container is; from now on it is listed."""
-    write_whole(place(host, spec.name) / "spec.json", spec.to_json())
+    host.files.write(place(host, spec.name) / "spec.json", spec.to_json(), whole=True)
 
 
 def lay_out(host: Host, spec: LxcSpec, cgroup_version: int, layer: str) -> None:
     """Make the files of a new container and mount its root; `layer` holds what it begins with, or is ""."""
     folder = place(host, spec.name)
     own = folder / "own"
-    for path in (
-        folder,
-        folder / "upper",
-        folder / "work",
-        folder / "rootfs",
-        folder / "snapshots",
-        own,
-        own / "state",
-    ):
-        path.mkdir()
-        path.chmod(0o755)  # whatever this process's umask is: others inside must read it
-    (folder / "lower").symlink_to(host.lab.folder / "roots" / spec.root)
-    (folder / "machine").symlink_to(machine_folder(host, spec.name))
-    shutil.copyfile(host.folder / FOLDER / ".labkit" / "lxc-init", own / "init")
-    (own / "init").chmod(0o755)
+    texts = _identity(host, spec)
     if spec.command:
-        (own / "command").write_text(f"exec {shlex.join(spec.command)}\n")
-        (own / "command").chmod(0o644)
-    for name, text in _identity(host, spec).items():
-        (own / name).write_text(text)
-        (own / name).chmod(0o644)
-    (folder / "seccomp").write_text(seccomp(spec.refused))
-    write(host, spec, cgroup_version)
+        texts["command"] = f"exec {shlex.join(spec.command)}\n"
+    with host.files.together() as files:
+        for name in ("", "upper", "work", "rootfs", "snapshots", "own", "own/state"):
+            files.make_folder(folder / name, mode=0o755)  # others inside must read it
+        files.link(folder / "lower", host.lab.folder / "roots" / spec.root)
+        files.link(folder / "machine", machine_folder(host, spec.name))
+        files.copy(host.folder / FOLDER / ".labkit" / "lxc-init", own / "init")
+        files.set_mode(own / "init", 0o755)
+        for name, text in texts.items():
+            files.write(own / name, text, mode=0o644)
+        files.write(folder / "seccomp", seccomp(spec.refused))
+        _write(files, host, spec, cgroup_version)
     done = host.run(script(_LAY_OUT, spec.name, str(spec.first_id), layer), timeout_s=_UNPACK_S)
     _succeeded(done.ok, done.stderr, host, spec.name)
 
@@ -289,21 +288,15 @@ def _succeeded(ok: bool, said: str, host: Host, name: str) -> None:
 
 def state_file(host: Host, name: str, what: str) -> str | None:
     """What process 1 of the container has noted, or None; it may be anything that a container can write."""
-    path = place(host, name) / "own" / "state" / what
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        said = host.files.peek(place(host, name) / "own" / "state" / what, 16)
     except OSError:
         return None
-    try:
-        return os.read(descriptor, 16).decode(errors="replace").strip()
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    return said.decode(errors="replace").strip()
 
 
 def forget_state(host: Host, name: str) -> None:
     """Remove what process 1 has noted when it last ran."""
-    for what in ("ready", "up", "exit"):
-        with contextlib.suppress(FileNotFoundError):
-            (place(host, name) / "own" / "state" / what).unlink()
+    with host.files.together() as files:
+        for what in ("ready", "up", "exit"):
+            files.remove(place(host, name) / "own" / "state" / what)

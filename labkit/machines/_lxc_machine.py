@@ -96,7 +96,7 @@ class LxcMachine(Machine):
 
     def config(self) -> str:
         """liblxc's configuration file, as it is now."""
-        return (self.folder / "config").read_text()
+        return self.host.files.read_text(self.folder / "config")
 
     def _command(self, program: str, *words: str, timeout_s: float = _COMMAND_S) -> Completed:
         """Run one of the `lxc-*` commands on this container."""
@@ -130,7 +130,7 @@ class LxcMachine(Machine):
         state = STATES.get(found[1], State.UNKNOWN) if found else State.STOPPED
         if state is State.STOPPED:
             state = self._ended()
-        if not found and not self.folder.exists():
+        if not found and not self.host.files.exists(self.folder):
             self._lxc.vanished(self)
         elif state is not self._state:
             self.told(state)
@@ -186,7 +186,7 @@ class LxcMachine(Machine):
     def _died(self, why: str) -> EngineError:
         self.told(State.FAILED)
         return EngineError(
-            f"{self.name} did not stay up: {why}; it said: {last_words(self._log)}",
+            f"{self.name} did not stay up: {why}; it said: {last_words(self.host.files, self._log)}",
             hint="its command must go on in the foreground" if self.spec.command else "its lxc.log says more",
             machine=self.name, host=self.host.name,
         )  # fmt: skip
@@ -248,8 +248,8 @@ class LxcMachine(Machine):
     def wait_until_gone(self) -> None:
         """An ephemeral container that has stopped removes itself: wait for it."""
         deadline = time.monotonic() + _COMMAND_S
-        folders = self.folder, self.notes
-        while self.spec.ephemeral and any(folder.exists() for folder in folders):
+        folders, files = (self.folder, self.notes), self.host.files
+        while self.spec.ephemeral and any(files.exists(folder) for folder in folders):
             if time.monotonic() > deadline:
                 return
             time.sleep(0.005)
@@ -290,7 +290,7 @@ class LxcMachine(Machine):
         return done.check() if check else done
 
     def console(self) -> Console:
-        return LxcConsole(self._console_line(), self._log, self.name, self.host.name)
+        return LxcConsole(self._console_line(), self._log, self.name, self.host)
 
     def line(self, kind: str = "console") -> Line:
         if kind not in ("console", "shell"):
@@ -373,8 +373,8 @@ class LxcMachine(Machine):
     def snapshots(self) -> list[str]:
         """The names of its snapshots, oldest first."""
         with contextlib.suppress(FileNotFoundError):
-            found = [path for path in (self.folder / "snapshots").iterdir() if not path.name.endswith(".new")]
-            return [path.name for path in sorted(found, key=lambda path: path.stat().st_ctime_ns)]
+            found = self.host.files.list(self.folder / "snapshots")
+            return sorted((name for name in found if not name.endswith(".new")), key=lambda name: found[name].told_ns)
         return []
 
     def _kept(self, snapshot: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import LabError
-from ..hosts._launch import remove_tree
+from ..errors import LabError, LabGone
 from ..operations._carrier import Carrier
 from ..operations._flow import PUT, TAKE
 from ..operations.spec import Obstacle
@@ -46,7 +46,7 @@ exec lxc-start "--name=$1"
 
 
 class LxcCarrier(Carrier):
-    """Carries a container's layer, snapshots, identity and configuration; its image the hosts share."""
+    """Carries a container's layer, snapshots, identity and configuration; its image where the hosts do not share it."""
 
     machine: LxcMachine
 
@@ -60,15 +60,40 @@ class LxcCarrier(Carrier):
             )
 
     def measure(self) -> int:
-        told = self.source.run(["du", "-sbx", f"{LXC_PATH}/{self.machine.name}"], timeout_s=_WHOLE_S)
-        words = told.stdout.split()
-        return int(words[0]) if words else 0
+        parts = [f"{LXC_PATH}/{self.machine.name}", *([] if self._has_root() else [str(self._root)])]
+        told = self.source.run(["du", "-sbxc", *parts], timeout_s=_WHOLE_S)
+        lines = told.stdout.splitlines()
+        return int(lines[-1].split()[0]) if lines else 0
+
+    @property
+    def _root(self) -> Path:
+        return self.to.lab.folder / "roots" / self.machine.spec.root
+
+    def _has_root(self) -> bool:
+        """Whether the destination has what all containers of its image share."""
+        return self.to.files.are_those_of(self.source.files) or self.to.files.exists(self._root)
 
     def prepare(self, flow: Flow) -> None:
         self.clear(self.to)  # left there by a move during which two things died
         self.to.lxc.cgroup_version()
         if first_id := self.machine.spec.first_id:
             _lxc_files.allow_ids(self.to, first_id)
+        if not self._has_root():
+            self._bring_root(flow)
+
+    def _bring_root(self, flow: Flow) -> None:
+        files, root = self.to.files, self._root
+        files.make_folder(root.parent, there=True)
+        with files.lock(root.parent / ".lock", _WHOLE_S):
+            if self._has_root():
+                return
+            fresh = root.with_name(".new")
+            files.remove_tree(fresh)  # left by one that was killed
+            files.make_folder(fresh, mode=0o755)
+            flow.phase = "copying its image"
+            take, put = [*TAKE, f"--directory={root}", "."], [*PUT, f"--directory={fresh}"]
+            flow.copy(self.source, take, self.to, put)
+            files.rename(fresh, root)
 
     def copy(self, flow: Flow) -> None:
         name, spec = self.machine.name, self.machine.spec
@@ -87,7 +112,8 @@ class LxcCarrier(Carrier):
     def clear(self, host: Host) -> None:
         with contextlib.suppress(LabError):  # the host may have ended
             host.run(self.ending(host))
-        remove_tree(_lxc_files.place(host, self.machine.name))
+        with contextlib.suppress(LabGone):
+            host.files.remove_tree(_lxc_files.place(host, self.machine.name))
 
     def starting(self) -> list[str]:
         return ["sh", "-uc", _START, "labkit", self.machine.name]

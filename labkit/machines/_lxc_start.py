@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._progress import check_cancelled
@@ -50,17 +51,24 @@ class Launched:
 def launch(host: Host, name: str, deadline: float) -> Launched:
     """Call `lxc-start`; it returns when the container runs."""
     log = _lxc_files.place(host, name) / "lxc.log"
-    seen = log.stat().st_size if log.exists() else 0
+    seen = _size(host, log)
     done = host.run(
         ["lxc-start", f"--name={name}", f"--logfile={LXC_PATH}/{name}/lxc.log", "--logpriority=ERROR"],
         timeout_s=max(1.0, deadline - time.monotonic()),
     )  # fmt: skip
-    if done.ok and (not log.exists() or log.stat().st_size == seen):
+    size = _size(host, log)
+    if done.ok and size in (0, seen):
         return Launched(ok=True, fault="")
-    new = log.read_bytes()[seen:].decode(errors="replace").splitlines() if log.exists() else []
+    new = host.files.read(log, seen).decode(errors="replace").splitlines() if size else []
     faults = [line.split(" - ", 2)[-1] for line in new if " ERROR " in line]
     # Of what goes wrong later it goes on; that it runs already it notes and succeeds.
     return Launched(ok=done.ok and not any(_RUNS_ALREADY in fault for fault in faults), fault=next(iter(faults), ""))
+
+
+def _size(host: Host, log: Path) -> int:
+    """How long a file is; 0 without one."""
+    found = host.files.status(log)
+    return found.size_bytes if found else 0
 
 
 def wait_for_command(host: Host, name: str, deadline: float) -> str:
@@ -69,7 +77,7 @@ def wait_for_command(host: Host, name: str, deadline: float) -> str:
         if _lxc_files.state_file(host, name, "up") is not None:
             return ""
         if time.monotonic() > deadline:
-            said = last_words(_lxc_files.place(host, name) / "console.log")
+            said = last_words(host.files, _lxc_files.place(host, name) / "console.log")
             raise DeadlineExceeded(f"{name} did not begin with its command: {said}", machine=name, host=host.name)
         check_cancelled()
         time.sleep(0.005)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import libvirt
 
 from ._console import Console
 from ._libvirt import spoken
+
+if TYPE_CHECKING:
+    from ..hosts.base import Host
 
 
 class SerialConsole(Console):
@@ -19,15 +23,15 @@ class SerialConsole(Console):
     said before, and several consoles see the same.
     """
 
-    def __init__(self, domain: libvirt.virDomain, log: Path, machine: str, host: str) -> None:
-        super().__init__(machine, host)
+    def __init__(self, domain: libvirt.virDomain, log: Path, machine: str, host: Host) -> None:
+        super().__init__(machine, host.name)
         self._domain = domain
-        self._log = log
+        self._log, self._files = log, host.files
         self._stream: libvirt.virStream | None = None
 
     def _read(self) -> str:
         try:
-            return self._log.read_text(errors="replace")
+            return self._files.read_text(self._log)
         except FileNotFoundError:
             return ""
 

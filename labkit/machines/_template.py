@@ -12,22 +12,20 @@ import contextlib
 import hashlib
 import itertools
 import json
-import os
-import shutil
 import struct
-import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import libvirt
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from .._paths import cache_home, disk_room
 from .._progress import progress
-from ..errors import DeadlineExceeded, ImageDamaged
+from ..errors import DeadlineExceeded, ImageDamaged, LabError
 from ._agent import Agent
 from ._domain import Domain, rename
 from ._libvirt import spoken
@@ -40,6 +38,8 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<16s5I56s")
 _MAGIC = b"LibvirtQemudSave"
 _FORMAT = "2"
+_USUAL_BYTES = 1 << 16  # of the header and what libvirt writes before the memory
+_PARTS = ("memory.save", "disk.qcow2", "overlay.qcow2")
 _PREFIX = "template_"  # no machine's name has an underscore
 
 
@@ -58,17 +58,18 @@ class Template:
         cards = tuple(NetworkInterface("", f"52:54:00:00:00:{n:02x}", "") for n in range(len(domain.spec.interfaces)))
         self._kind = replace(domain, plugged=False, spec=replace(domain.spec, name="template", interfaces=cards))
         self.key = self._key()
+        self._files = host.files
         self._home = cache_home() / "templates"
         self.folder = self._home / f"{self.key}.0"
 
     def _key(self) -> str:
         """A hash of everything that the memory image depends on."""
         nowhere = replace(self._kind, uuid="", disk=Path("disk"), console_log=Path("log"))
-        base = self._base.stat()
+        base = self._host.files.status(self._base)
         connection = self._host.kvm.connection()
         parts = [
-            _FORMAT, nowhere.xml(), str(cache_home()), str(base.st_size), str(base.st_mtime_ns),
-            str(connection.getLibVersion()), str(connection.getVersion()), _processor(),
+            _FORMAT, nowhere.xml(), str(cache_home()), *((str(base.size_bytes), str(base.changed_ns)) if base else ()),
+            str(connection.getLibVersion()), str(connection.getVersion()), _processor(self._host),
         ]  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -81,7 +82,7 @@ class Template:
         """Have the template exist and fit together; one process makes it, others wait."""
         if self._is_there():
             return
-        self._home.mkdir(parents=True, exist_ok=True)
+        self._files.make_folder(self._home, there=True)
         try:
             with self._lock(self.key, max(1.0, deadline - time.monotonic())), disk_room(self._home):
                 if not self._is_there():
@@ -100,7 +101,7 @@ class Template:
         numbers = itertools.count()
         while True:
             self.folder = self._home / f"{self.key}.{next(numbers)}"
-            if not self.folder.exists():
+            if not self._files.exists(self.folder):
                 return False
             if self._fits():
                 return True
@@ -111,31 +112,41 @@ class Template:
                 task.phase("what was prepared is damaged, and is made anew")
             self._make(workshop, deadline)
             self._note(workshop)
-            os.replace(workshop, self.folder)
+            self._files.rename(workshop, self.folder)
 
-    def _lock(self, key: str, timeout_s: float) -> FileLock:
-        return FileLock(self._home / f"{key}.lock", timeout=timeout_s)
+    def _lock(self, key: str, timeout_s: float) -> AbstractContextManager[object]:
+        return self._files.lock(self._home / f"{key}.lock", timeout_s)
 
     def _fits(self) -> bool:
         """Whether all parts are there and are those that were noted when it was made."""
         try:
-            noted = json.loads((self.folder / "parts.json").read_text())
-            return bool(noted == _parts(self.folder))
-        except (OSError, ValueError):
+            noted = json.loads(self._files.read(self.folder / "parts.json"))
+            return bool(noted == self._parts(self.folder))
+        except (OSError, ValueError, KeyError):
             return False
 
     def _note(self, folder: Path) -> None:
-        (folder / "parts.json").write_text(json.dumps(_parts(folder)))
+        self._files.write(folder / "parts.json", json.dumps(self._parts(folder)))
+
+    def _parts(self, folder: Path) -> dict[str, list[int]]:
+        """Size and time of change of each part."""
+        found = self._files.list(folder)
+        return {name: [found[name].size_bytes, found[name].changed_ns] for name in _PARTS}
 
     @contextlib.contextmanager
     def _workshop(self) -> Iterator[Path]:
         """A temporary folder; those of makers that died are removed (this one holds the lock)."""
-        for stale in self._home.glob(".*-*"):
-            key = stale.name[1:].partition("-")[0]
-            with contextlib.suppress(Timeout), contextlib.nullcontext() if key == self.key else self._lock(key, 0):
-                shutil.rmtree(stale, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=self._home, prefix=f".{self.key}-", ignore_cleanup_errors=True) as name:
-            yield Path(name)
+        for name in self._files.list(self._home):
+            key, dash, _ = name.removeprefix(".").partition("-")
+            if name.startswith(".") and dash:
+                with contextlib.suppress(Timeout), contextlib.nullcontext() if key == self.key else self._lock(key, 0):
+                    self._remove(self._home / name)
+        with self._files.temporary_folder(self._home, f".{self.key}-") as folder:
+            yield folder
+
+    def _remove(self, folder: Path) -> None:
+        with contextlib.suppress(OSError, LabError):  # the next maker tries again
+            self._files.remove_tree(folder)
 
     def _make(self, workshop: Path, deadline: float) -> None:
         """Boot, wait for the agent, save; the disk's and the overlay's backing files are final."""
@@ -148,7 +159,7 @@ class Template:
             _clear_away(connection, name, deadline)
             domain = connection.createXML(kind.xml(), libvirt.VIR_DOMAIN_START_AUTODESTROY)
             try:
-                agent = Agent(domain, self._host.name, name, kind.console_log)
+                agent = Agent(domain, self._host, name, kind.console_log)
                 agent.wait(deadline)
                 agent.run(["/bin/sync"], b"", 20)
                 _squeeze(domain, agent)
@@ -166,18 +177,19 @@ class Template:
     def stamp(self, domain: Domain, target: Path) -> None:
         """Write to `target` the memory image under the identity of `domain`."""
         memory = self.folder / "memory.save"
-        with memory.open("rb") as source, target.open("wb") as copy:
-            fields = list(_HEADER.unpack(source.read(_HEADER.size)))
-            magic, _version, length, _running, _compressed, cookie_offset = fields[:6]
-            if magic != _MAGIC:
-                raise ImageDamaged(f"{memory} is not a memory image of libvirt", hint=f"remove {self.folder}")
-            data = source.read(length)
-            xml, cookie = (data[:cookie_offset], data[cookie_offset:]) if cookie_offset else (data, b"")
-            new = rename(xml.rstrip(b"\0").decode(), domain).encode() + b"\0"
-            fields[2], fields[5] = len(new) + len(cookie), len(new) if cookie_offset else 0
-            copy.write(_HEADER.pack(*fields) + new + cookie)
-            copy.flush()
-            _copy_rest(source.fileno(), _HEADER.size + length, copy.fileno())
+        begin = self._files.read(memory, 0, _USUAL_BYTES)
+        fields = list(_HEADER.unpack(begin[: _HEADER.size]))
+        magic, _version, length, _running, _compressed, cookie_offset = fields[:6]
+        if magic != _MAGIC:
+            raise ImageDamaged(f"{memory} is not a memory image of libvirt", hint=f"remove {self.folder}")
+        end = _HEADER.size + length
+        data = (begin if end <= len(begin) else self._files.read(memory, 0, end))[_HEADER.size : end]
+        xml, cookie = (data[:cookie_offset], data[cookie_offset:]) if cookie_offset else (data, b"")
+        new = rename(xml.rstrip(b"\0").decode(), domain).encode() + b"\0"
+        fields[2], fields[5] = len(new) + len(cookie), len(new) if cookie_offset else 0
+        with self._files.together() as files:
+            files.write(target, _HEADER.pack(*fields) + new + cookie)
+            files.append(memory, end, target)
 
 
 def _clear_away(connection: libvirt.virConnect, name: str, deadline: float) -> None:
@@ -203,21 +215,7 @@ def _squeeze(domain: libvirt.virDomain, agent: Agent) -> None:
             time.sleep(0.02)
 
 
-def _copy_rest(source: int, offset: int, target: int) -> None:
-    """Copy from `offset` to the end inside the kernel."""
-    left = os.fstat(source).st_size - offset
-    while left > 0:
-        sent = os.sendfile(target, source, offset, left)
-        offset, left = offset + sent, left - sent
-
-
-def _parts(folder: Path) -> dict[str, list[int]]:
-    """Size and time of change of each part."""
-    files = (folder / name for name in ("memory.save", "disk.qcow2", "overlay.qcow2"))
-    return {file.name: [(status := file.stat()).st_size, status.st_mtime_ns] for file in files}
-
-
-def _processor() -> str:
+def _processor(host: Host) -> str:
     """The processor's model and features: a memory image fits no other."""
-    lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+    lines = host.files.read_text(Path("/proc/cpuinfo")).split("\n\n", 1)[0].splitlines()
     return "\n".join(line for line in lines if line.startswith(("model name", "flags")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,6 @@ from .._values import check_name, parse_duration
 from ..errors import DaemonFailed, InvalidValue, LabError, LabGone, NotFound, NotSupported
 from ..hosts import _dockerd
 from ..hosts._checks import find_program
-from ..hosts._launch import remove_tree
 from ..hosts._libvirtd import answers
 from ..hosts._runc import lacking
 from . import _docker_api
@@ -48,7 +46,7 @@ from .spec import MachineSpec, NetworkInterface, Sample
 if TYPE_CHECKING:
     from ..hosts.base import Host
 
-_ASIDE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("_docker_inside.py"))]
+_ASIDE = Path(__file__).with_name("_docker_inside.py")
 _SHELLS = ("sh", "ash", "dash", "bash", "zsh", "busybox")
 
 
@@ -185,7 +183,8 @@ class DockerEngine(Engine[DockerMachine]):
         spec = MachineSpec(name, image, check_memory(memory), len(os.sched_getaffinity(0)), 0)
         recipe = Recipe(
             spec, "", words, check_env(env or {}), not words if tty is None else tty, check_cpus(cpus),
-            check_processes(processes), check_ports(ports or {}), check_volumes(volumes or {}), tuple(own),
+            check_processes(processes), check_ports(ports or {}), check_volumes(volumes or {}, self.host.files),
+            tuple(own),
             privileged, read_only, check_capabilities(cap_add), check_capabilities(cap_drop), user,
             check_name(service, "name of a service") if service else "",
         )  # fmt: skip
@@ -303,11 +302,14 @@ class DockerEngine(Engine[DockerMachine]):
 
     def argv(self, what: str, *words: str) -> list[str]:
         """What the host does beside its dockerd, which it asks by itself; see `_docker_inside`."""
-        return [*_ASIDE, what, str(self.host.sockets / "docker.sock"), *words]
+        return self._aside(what, str(self.host.sockets / "docker.sock"), *words)
 
     def inside(self, what: str, *words: str) -> str:
         """Have something done on the host itself; see `_docker_inside`."""
-        return self.host.run([*_ASIDE, what, *words], check=True).stdout
+        return self.host.run(self._aside(what, *words), check=True).stdout
+
+    def _aside(self, what: str, *words: str) -> list[str]:
+        return [*self.host.python, "-I", "-S", self.host.program(_ASIDE), what, *words]
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
         try:
@@ -319,7 +321,7 @@ class DockerEngine(Engine[DockerMachine]):
             if self.host.is_alive and find_program(_dockerd.DAEMON):
                 raise
         self._release(name, networks)
-        remove_tree(machine_folder(self.host, name))
+        self._remove_folder(name)
         self._told_gone(name)
 
     def _remove(self, name: str) -> None:

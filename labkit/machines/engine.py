@@ -14,6 +14,7 @@ from .._changes import What
 from .._paths import disk_room
 from .._values import check_name
 from ..errors import InvalidValue, LabError, LabGone, NameInUse
+from ..hosts._launch import remove_tree
 from .base import Machine, machine_folder
 from .spec import MachineSpec, NetworkInterface, Sample, State
 
@@ -284,6 +285,14 @@ class Engine(ABC, Generic[M]):
             yield
             for future in told:
                 future.result()
+
+    def _remove_folder(self, name: str) -> None:
+        """Remove the files of the machine `name` on its host, and what is noted of it here."""
+        folder = machine_folder(self.host, name)
+        with contextlib.suppress(LabGone):  # with its files
+            self.host.files.remove_tree(folder)
+        if not self.host.files.are_here:
+            remove_tree(folder)
 
     def _release(self, name: str, networks: Iterable[str]) -> None:
         """Give back the addresses of the machine `name`."""

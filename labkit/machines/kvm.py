@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -16,8 +15,7 @@ import libvirt
 
 from .._progress import progress
 from .._values import check_name, format_size, parse_duration, parse_size
-from ..errors import InvalidValue, LabError, NotFound
-from ..hosts._launch import remove_tree
+from ..errors import InvalidValue, LabError, LabGone, NotFound
 from ..hosts._libvirtd import answers
 from ..hosts.acceleration import QEMU, Acceleration, acceleration
 from ..networks._libvirt_network import LibvirtNetwork
@@ -133,6 +131,7 @@ class KvmEngine(Engine[KvmMachine]):
         with progress(f"create {name}", quiet_s=1.0):
             chosen = image if isinstance(image, Image) else get_image(image)
             self._check_room(chosen, *sizes)
+            chosen = self.brought(chosen)
             spec = KvmSpec(name, chosen.name, sizes[0], vcpus, sizes[1], graphics=graphics)
 
             def boot(domain: Domain) -> None:
@@ -149,6 +148,7 @@ class KvmEngine(Engine[KvmMachine]):
         cards = self._check_names(name, [card.network for card in spec.interfaces])
         image = get_image(spec.image)
         self._check_room(image, spec.memory_bytes, spec.disk_bytes)
+        image = self.brought(image)
 
         def boot(domain: Domain) -> None:
             make_disk(domain.disk)
@@ -171,7 +171,12 @@ class KvmEngine(Engine[KvmMachine]):
         require_tun()
         require_memory(memory_bytes)
         # A thin disk: what it may grow to need not be free, what a machine needs to start must.
-        require_disk(self.host.lab.folder, 2 * memory_bytes)
+        require_disk(self.host.lab.folder, 2 * memory_bytes, self.host)
+
+    def brought(self, image: Image) -> Image:
+        """The image with its files as they lie on the host."""
+        bring = self.host.files.bring
+        return replace(image, kernel=bring(image.kernel), initrd=bring(image.initrd), disk=bring(image.disk))
 
     @staticmethod
     def _check_memory(memory_bytes: int) -> None:
@@ -234,13 +239,13 @@ class KvmEngine(Engine[KvmMachine]):
         """Bring the domain up from its kind's template, and make it persistent."""
         template = Template(self.host, domain, image.disk)
         template.ensure(deadline)
-        shutil.copyfile(template.overlay, domain.disk)
+        self.host.files.copy(template.overlay, domain.disk)
         saved = domain.disk.with_name("memory.save")
         try:
             template.stamp(domain, saved)
             self.connection().restoreFlags(str(saved), None, libvirt.VIR_DOMAIN_SAVE_RUNNING)
         finally:
-            saved.unlink(missing_ok=True)
+            self.host.files.remove(saved)
         self.connection().defineXML(domain.xml())
 
     def make_overlay(self, target: Path, backing: Path, kind: str, size_bytes: int) -> None:
@@ -249,6 +254,10 @@ class KvmEngine(Engine[KvmMachine]):
             ["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(backing), str(target), str(size_bytes)],
             check=True,
         )  # fmt: skip
+
+    def make_disk(self, target: Path, size_bytes: int) -> None:
+        """Make an empty qcow2 file that stands on nothing."""
+        self.host.run(["qemu-img", "create", "-q", "-f", "qcow2", str(target), str(size_bytes)], check=True)
 
     def backing_of(self, disk: Path) -> tuple[Path, str]:
         """The file that a qcow2 file shows where nothing was written to it, and that file's format."""
@@ -262,10 +271,10 @@ class KvmEngine(Engine[KvmMachine]):
             with contextlib.suppress(libvirt.libvirtError):
                 domain.destroy()
             domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-        folder = machine_folder(self.host, name)
-        (folder / "disk.qcow2").unlink(missing_ok=True)  # makes room for what comes next to be written
+        with contextlib.suppress(LabGone):  # makes room for what comes next to be written
+            self.host.files.remove(machine_folder(self.host, name) / "disk.qcow2")
         self._release(name, networks)
-        remove_tree(folder)
+        self._remove_folder(name)
         self._told_gone(name)
 
     def __getitem__(self, name: str) -> KvmMachine:

@@ -15,8 +15,7 @@ from .._changes import What
 from .._progress import progress
 from .._run import check_argv
 from .._values import check_name, parse_duration, parse_size
-from ..errors import InvalidValue, LabError, NotFound, NotSupported
-from ..hosts._launch import remove_tree
+from ..errors import InvalidValue, LabError, LabGone, NotFound, NotSupported
 from ..storage.images import Image
 from ..storage.images import get as get_image
 from . import _lxc_files
@@ -71,7 +70,7 @@ class LxcEngine(Engine[LxcMachine]):
                 require_program("lxc-start")
                 version = _lxc_files.prepare(self.host)
                 monitor = Monitor(
-                    self.host, self.host.folder / FOLDER, heard=self._heard, missed=self._catch_up,
+                    self.host, self._changed_at, heard=self._heard, missed=self._catch_up,
                     changed=self._look, lost=self._lost,
                 )  # fmt: skip
                 self._ready = _Ready(monitor, version)
@@ -82,6 +81,11 @@ class LxcEngine(Engine[LxcMachine]):
     def cgroup_version(self) -> int:
         """The version of the cgroups that limits are set with: 1, 2, or 0 where there are none."""
         return self._prepared().cgroup_version
+
+    def _changed_at(self) -> int:
+        """When a folder of a container last came or went."""
+        found = self.host.files.status(self.host.folder / FOLDER)
+        return found.changed_ns if found else 0
 
     def _heard(self, name: str, state: State) -> None:
         machine = self._machines.get(name)
@@ -97,7 +101,7 @@ class LxcEngine(Engine[LxcMachine]):
     def _look(self) -> None:
         """Folders have come or gone: by another process, or of an ephemeral container."""
         for machine in list(self._machines.values()):
-            if machine.activity is None and not machine.folder.exists():
+            if machine.activity is None and not self.host.files.exists(machine.folder):
                 self.vanished(machine)
         self.host.lab.changes.tell(What.MACHINES, self.host)
 
@@ -107,6 +111,8 @@ class LxcEngine(Engine[LxcMachine]):
             if self._machines.get(machine.name) is not machine:
                 return
             del self._machines[machine.name]
+        if not self.host.files.are_here:  # what took its files there could not take its notes here
+            self._remove_folder(machine.name)
         machine.told_gone()
         for card in machine.spec.interfaces:
             with contextlib.suppress(LabError):
@@ -237,9 +243,10 @@ class LxcEngine(Engine[LxcMachine]):
     def forget(self, name: str, networks: Iterable[str]) -> None:
         with contextlib.suppress(LabError):  # the host may have ended
             self.host.run(_lxc_files.ending(name))
-        remove_tree(_lxc_files.place(self.host, name))
+        with contextlib.suppress(LabGone):
+            self.host.files.remove_tree(_lxc_files.place(self.host, name))
         self._release(name, networks)
-        remove_tree(machine_folder(self.host, name))
+        self._remove_folder(name)
         self._told_gone(name)
 
     def __getitem__(self, name: str) -> LxcMachine:
@@ -276,7 +283,7 @@ class LxcEngine(Engine[LxcMachine]):
     def _spec(self, name: str) -> LxcSpec | None:
         """What the container is, unless it is half made, just vanishing, or another host's by now."""
         with contextlib.suppress(FileNotFoundError):
-            spec = LxcSpec.from_json((_lxc_files.place(self.host, name) / "spec.json").read_text())
+            spec = LxcSpec.from_json(self.host.files.read_text(_lxc_files.place(self.host, name) / "spec.json"))
             return spec if self._has(name) else None
         return None
 

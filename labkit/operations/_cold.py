@@ -108,7 +108,7 @@ def _room(to: Host, size_bytes: int) -> list[Obstacle]:
     from ..hosts.doctor import require_disk
 
     try:
-        require_disk(to.folder, size_bytes)
+        require_disk(to.folder, size_bytes, to)
     except LabError as error:
         return [Obstacle(f"{to.name} has no room: {error.message}", error.hint)]
     return []
@@ -160,7 +160,7 @@ class ColdMigration(Migration):
             ["rm", "-rf", "--", str(arriving)],
         ]
         try:
-            drop_reserved(arriving)  # of a destination that died together with who moved the machine
+            drop_reserved(self.destination, arriving)  # of a destination that died together with who moved the machine
             commit = self._held.enter_context(self.destination.reserve_folder(arriving, undo))
         except BaseException as error:
             super()._release()
@@ -176,7 +176,7 @@ class ColdMigration(Migration):
     def _release(self) -> None:
         with contextlib.suppress(LabError):
             self._commit_there()
-        drop_reserved(self.machine.notes / ARRIVING)
+        drop_reserved(self.destination, self.machine.notes / ARRIVING)
         with contextlib.suppress(OSError):
             (self.machine.notes / MOVING / _STOPPING).unlink()
         super()._release()
@@ -225,6 +225,7 @@ class ColdMigration(Migration):
         if self._ran:
             self._say("stopping it")
             (machine.notes / MOVING / _STOPPING).touch()
+            self._note_at(self.source, machine.notes / MOVING / _STOPPING, "")
             self._stopped_s = time.monotonic()
             machine.halt(_STOP_S)
         flow.phase = "copying files"

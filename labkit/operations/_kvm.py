@@ -21,6 +21,7 @@ from .spec import MigrationOptions, MigrationSample
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..machines._kvm_machine import KvmMachine
+    from ..storage.images import Image
 
 _JOB_ENDS_S = 30
 # How long the hosts' kernels go on sending what is not acknowledged, until a connection counts as cut.
@@ -38,14 +39,16 @@ def limit_patience(hosts: list[Host]) -> None:
             _impatient.add(host)
 
 
-def flags_of(options: MigrationOptions, *, running: bool, copy: bool) -> int:
-    """libvirt's flags for what is wanted."""
+def flags_of(options: MigrationOptions, *, running: bool, copy: bool, whole: bool = False) -> int:
+    """libvirt's flags for what is wanted; `whole`: what the disk stands on is copied, too."""
     flags: int = libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
     if not running:
         flags |= libvirt.VIR_MIGRATE_OFFLINE
         return flags
-    # The hosts share the folder with the disks, and one kernel: what one wrote the other reads.
-    flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC if copy else libvirt.VIR_MIGRATE_UNSAFE
+    if whole:
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_DISK
+    else:  # the hosts share the folder with the disks, and one kernel: what one wrote the other reads
+        flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC if copy else libvirt.VIR_MIGRATE_UNSAFE
     chosen = {
         libvirt.VIR_MIGRATE_LIVE: options.live, libvirt.VIR_MIGRATE_TLS: options.tls,
         libvirt.VIR_MIGRATE_PARALLEL: bool(options.parallel), libvirt.VIR_MIGRATE_COMPRESSED: options.compress,
@@ -75,13 +78,16 @@ def parameters_of(options: MigrationOptions, to: Host, *, running: bool) -> dict
     return given
 
 
-def with_disk(domain: libvirt.virDomain, path: str) -> dict[str, Any]:
-    """The parameters with which the copied disk becomes `path` there."""
+def with_disk(domain: libvirt.virDomain, path: str, image: Image | None = None) -> dict[str, Any]:
+    """The parameters with which the copied disk becomes `path` there; `image` is where its own lies there."""
 
     def xml(flags: int) -> str:
         root = ElementTree.fromstring(domain.XMLDesc(flags))
         for source in root.iterfind("devices/disk/source"):
             source.set("file", path)
+        for name in ("kernel", "initrd") if image else ():
+            if (boot := root.find(f"os/{name}")) is not None:
+                boot.text = str(getattr(image, name))
         return ElementTree.tostring(root, encoding="unicode")
 
     migratable = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE

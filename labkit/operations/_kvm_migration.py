@@ -14,6 +14,8 @@ import libvirt
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, LabGone
 from ..machines import _cards, _libvirt
 from ..machines.spec import State
+from ..storage.images import Image
+from ..storage.images import get as get_image
 from . import _kvm, _tls
 from ._client import Client, ClientView
 from .migration import Migration
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.05
 _HALF_SECOND = 10  # looks
+_IDENTITY = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "machine-id")
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
@@ -37,6 +40,7 @@ class KvmMigration(Migration):
 
     def __init__(self, machine: KvmMachine, to: Host, options: MigrationOptions) -> None:
         self._marks: _kvm.Marks | None = None
+        self._image: Image | None = None
         super().__init__(machine, to, options)
 
     @property
@@ -124,8 +128,26 @@ class KvmMigration(Migration):
         for card in machine.spec.interfaces:
             machine.host.lab.networks[card.network].ensure_on(self.destination)
         if copy:
-            backing = self.source.kvm.backing_of(disk)
-            self.destination.kvm.make_overlay(copy, *backing, machine.spec.disk_bytes)
+            if self._shared:
+                backing = self.source.kvm.backing_of(disk)
+                self.destination.kvm.make_overlay(copy, *backing, machine.spec.disk_bytes)
+            else:
+                self._take_along(copy)
+
+    @property
+    def _shared(self) -> bool:
+        """Whether the hosts have the same files."""
+        return self.source.files.are_those_of(self.destination.files)
+
+    def _take_along(self, copy: Path) -> None:
+        """Have at the destination what the machine needs there of files: its image, its identity, an empty disk."""
+        here, there, folder = self.source.files, self.destination.files, self.machine.folder
+        self._image = self.destination.kvm.brought(get_image(self.machine.spec.image))
+        there.make_folder(folder, there=True)
+        for name in _IDENTITY:
+            with contextlib.suppress(FileNotFoundError):  # it has not been told yet who it is
+                there.write(folder / name, here.read(folder / name), mode=0o600)
+        self.destination.kvm.make_disk(copy, self.machine.spec.disk_bytes)
 
     def _domain(self) -> libvirt.virDomain:
         with _libvirt.spoken(self.source.name, self.machine.name):
@@ -140,10 +162,10 @@ class KvmMigration(Migration):
                 f"{self.machine.name} has stopped just now", hint="move it again", machine=self.machine.name,
                 host=self.source.name,
             )  # fmt: skip
-        flags = _kvm.flags_of(self.options, running=running, copy=copy is not None)
+        flags = _kvm.flags_of(self.options, running=running, copy=copy is not None, whole=not self._shared)
         parameters = _kvm.parameters_of(self.options, self.destination, running=running)
         if copy:
-            parameters |= _kvm.with_disk(domain, str(copy))
+            parameters |= _kvm.with_disk(domain, str(copy), self._image)
         marks = self._marks = _kvm.Marks(self.machine.name, self.source, self.destination)
         with _libvirt.spoken(self.source.name, self.machine.name):
             if self.options.downtime_s and running:
@@ -213,7 +235,9 @@ class KvmMigration(Migration):
             return
         self._note(landed)
         if copy:
-            (disk if landed is self.destination else copy).unlink(missing_ok=True)
+            left, at = (disk, self.source) if landed is self.destination else (copy, self.destination)
+            with contextlib.suppress(LabGone):  # with its files
+                at.files.remove(left)
         self._release()
         machine.landed(landed)
         with contextlib.suppress(LabError):

@@ -28,17 +28,19 @@ def ensure(lab: Lab, hosts: list[Host]) -> None:
     folder = lab.folder / "tls"
     folder.mkdir(mode=0o700, exist_ok=True)
     with FileLock(folder / ".lock", timeout=60):
-        missing = [host for host in hosts if not (tls_folder(host.folder) / _LAST).exists()]
+        missing = [host for host in hosts if not host.files.exists(tls_folder(host.folder) / _LAST)]
         if not missing:
             return
         authority = _authority(folder / "authority.pem")
         for host in missing:
             own = tls_folder(host.folder)
             leaf = authority.issue_cert(host.name, host.address, common_name=host.name)
-            write_whole(own / "ca-cert.pem", authority.cert_pem.bytes().decode())
-            for role in ("server", "client"):
-                write_whole(own / f"{role}-cert.pem", leaf.cert_chain_pems[0].bytes().decode())
-                write_whole(own / f"{role}-key.pem", leaf.private_key_pem.bytes().decode())
+            with host.files.together() as files:
+                files.make_folder(own, there=True)
+                files.write(own / "ca-cert.pem", authority.cert_pem.bytes(), whole=True)
+                for role in ("server", "client"):
+                    files.write(own / f"{role}-cert.pem", leaf.cert_chain_pems[0].bytes(), whole=True)
+                    files.write(own / f"{role}-key.pem", leaf.private_key_pem.bytes(), whole=True)
 
 
 def _authority(path: Path) -> trustme.CA:

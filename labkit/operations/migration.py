@@ -7,6 +7,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
@@ -50,6 +51,7 @@ class Migration(ABC):
     def __init__(self, machine: Machine, to: Host, options: MigrationOptions) -> None:
         self.machine = machine
         self.source, self.destination = machine.host, to
+        self._landed = self.source
         self.options = options
         self.samples: list[MigrationSample] = []
         self.began_s, self.ended_s = time.monotonic(), 0.0
@@ -266,14 +268,33 @@ class Migration(ABC):
 
     def _note(self, landed: Host) -> None:
         """Have the lab's notes say where it is."""
+        notes = self.machine.notes / "host"
+        # What a host with files of its own does, should this process die, it reads there; and rather runs it twice.
+        self._landed = landed
+        self._note_at(landed, notes, landed.name)
         with contextlib.suppress(FileNotFoundError):  # destroyed meanwhile
-            write_whole(self.machine.notes / "host", landed.name)
+            write_whole(notes, landed.name)
+        self._note_at(self._other(), notes, landed.name)
+
+    def _other(self) -> Host:
+        """The host that it is not on."""
+        return self.source if self._landed is self.destination else self.destination
+
+    @staticmethod
+    def _note_at(host: Host, path: Path, text: str) -> None:
+        if not host.files.are_here:
+            with contextlib.suppress(OSError, LabError):  # it has ended, or knows nothing of the machine
+                host.files.write(path, text, whole=True)
 
     def _release(self) -> None:
         """Let others move it again; nothing is to be undone any more."""
         with contextlib.suppress(LabError):
             self._commit()
-        drop_reserved(self.machine.notes / MOVING)
+        drop_reserved(self.source, self.machine.notes / MOVING)
+        left = self._other()
+        if not left.files.are_here:
+            with contextlib.suppress(OSError, LabError):  # what was noted there; its files are gone
+                left.files.remove_tree(self.machine.notes)
 
     def _ipython_display_(self) -> None:
         from ..widgets import show

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -35,7 +35,8 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
     obstacles = list(on_the_way(machine, to))
     if not obstacles:
         obstacles = [*_at_the_destination(machine, to, options, runs=runs), *_of_the_machine(machine, options)]
-    disk_bytes = _allocated(machine.disk()) if runs and options.storage == "copy" else 0
+    copies = takes_disk(machine, to, options)
+    disk_bytes = _allocated(machine, to) if runs and copies else 0
     memory_bytes = machine.stats().memory_bytes if runs else 0
     memory_bytes = min(memory_bytes, machine.spec.memory_bytes) or (machine.spec.memory_bytes if runs else 0)
     pace, basis = speed(machine)
@@ -43,7 +44,7 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
         pace, basis = min(pace, options.bytes_per_second), "the bandwidth that is allowed"
     expected = _USUAL_EXTRA_S + (memory_bytes + disk_bytes) / pace
     return MigrationPlan(
-        machine.name, machine.host.name, to.name, _way(options, runs=runs), memory_bytes, disk_bytes,
+        machine.name, machine.host.name, to.name, _way(options, runs=runs, copies=copies), memory_bytes, disk_bytes,
         round(expected, 1), basis, tuple(obstacles),
     )  # fmt: skip
 
@@ -56,11 +57,21 @@ def check_host(machine: Machine, to: Host) -> None:
         raise InvalidValue(f"{machine.name} is on {to.name} already", hint="give another host", machine=machine.name)
 
 
-def _way(options: MigrationOptions, *, runs: bool) -> str:
+def share_files(machine: Machine, to: Host) -> bool:
+    """Whether its host and the other have the same files."""
+    return machine.host.files.are_those_of(to.files)
+
+
+def takes_disk(machine: Machine, to: Host, options: MigrationOptions) -> bool:
+    """Whether its disk is copied: because that is wanted, or because the hosts do not share it."""
+    return options.storage == "copy" or not share_files(machine, to)
+
+
+def _way(options: MigrationOptions, *, runs: bool, copies: bool) -> str:
     if not runs:
         return "at rest: only its description moves"
     how = ["live" if options.live else "paused meanwhile"]
-    how.append("memory and disk" if options.storage == "copy" else "memory")
+    how.append("memory and disk" if copies else "memory")
     how.append("over TLS" if options.tls else "in plain text")
     words = f"{how[0]}, {how[1]} {how[2]}"
     if options.parallel:
@@ -96,10 +107,18 @@ def _at_the_destination(machine: KvmMachine, to: Host, options: MigrationOptions
     try:
         if runs:
             require_memory(machine.spec.memory_bytes)
-        if options.storage == "copy":
-            require_disk(machine.folder, _allocated(machine.disk()))
+        if takes_disk(machine, to, options):
+            require_disk(machine.folder, _allocated(machine, to), to)
     except LabError as error:
         yield Obstacle(f"{to.name} has no room: {error.message}", error.hint)
+    if not share_files(machine, to):
+        if options.storage == "shared":
+            yield Obstacle(f"{to.name} does not see the files of {machine.host.name}", 'leave out storage="shared"')
+        if not runs:
+            yield Obstacle(
+                f"at rest only its description moves, and {to.name} does not see its disk",
+                "start() it: while it runs it takes its disk along",
+            )
     if not runs or machine.acceleration != "kvm":  # an emulated processor is the same everywhere
         return
     if not to.kvm.acceleration().is_kvm:
@@ -148,12 +167,17 @@ def _features(host: Host) -> set[str]:
     return {f"model {model}", *(feature.get("name", "") for feature in cpu.iterfind("feature"))} - {"model "}
 
 
-def _allocated(disk: Path) -> int:
-    """What a disk's file takes on the disk, in bytes."""
-    try:
-        return disk.stat().st_blocks * 512
-    except OSError:
-        return 0
+def _allocated(machine: KvmMachine, to: Host) -> int:
+    """What its disk takes on the disk of its host, in bytes; with what it stands on if that has to come along."""
+    disk = machine.disk()
+    if not share_files(machine, to):
+        info = ["qemu-img", "info", "-U", "--backing-chain", "--output=json", str(disk)]
+        told = machine.host.run(info, check=True).stdout
+        return sum(int(part["actual-size"]) for part in json.loads(told))
+    with contextlib.suppress(OSError):
+        found = machine.host.files.status(disk)
+        return found.taken_bytes if found else 0
+    return 0
 
 
 def speed(machine: Machine) -> tuple[float, str]:

@@ -1,0 +1,246 @@
+"""Engines on a host whose files are not this machine's: it has disks of its own over all that it has to have."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from _wait import until
+
+from labkit import Lab
+from labkit._paths import cache_home
+from labkit.errors import EngineError, InvalidState, NameInUse
+from labkit.hosts._libvirtd import tls_folder
+from labkit.hosts.base import Host
+from labkit.hosts.namespace import NamespaceHost
+from labkit.machines.base import machine_folder
+from labkit.machines.spec import State
+from labkit.testing import settle, take_stock
+
+
+class Separate(NamespaceHost):
+    """A host with files of its own: a machine's folder is made here, where its name is taken, and there."""
+
+    shares_files = False
+
+    @contextlib.contextmanager
+    def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> Iterator[Callable[[], object]]:
+        folder.mkdir(0o700)
+        (folder / "host").write_text(self.name)
+        kept = False
+
+        def keep() -> None:
+            nonlocal kept
+            commit()
+            kept = True
+
+        self.run(["mkdir", "-p", str(folder.parent)], check=True)
+        try:
+            with super().reserve_folder(folder, undo) as commit:
+                yield keep
+        finally:
+            if not kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def separate(lab: Lab, name: str) -> Host:
+    """Turn a host, before it is used, into one with files of its own."""
+    plain = lab[name]
+    for folder in (lab.folder / "machines", lab.folder / "roots"):
+        folder.mkdir(0o700, exist_ok=True)
+        plain.run(["mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", str(folder)], check=True)
+    for place in (str(cache_home()), "/var/lib/lxc", str(plain.folder)):
+        plain.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
+    plain.run(["mkdir", "-m", "700", str(tls_folder(plain.folder))], check=True)  # without it libvirt does not start
+    lab._hosts[name] = host = Separate(lab, name, plain.address, plain.folder, plain.sockets)
+    return host
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[Host]:
+    """The host beta, which has files of its own, in a lab with alpha, which has not."""
+    name = f"m-{secrets.token_hex(4)}"
+    before = take_stock(name)
+    with Lab(name, hosts=["alpha", "beta"]) as lab:
+        lab.networks.create("lan")
+        yield separate(lab, "beta")
+    left = settle(name, before)
+    assert not left, f"the lab left behind: {left}"
+
+
+@pytest.fixture
+def box(request: pytest.FixtureRequest) -> str:
+    """A name that nobody has used."""
+    return f"b-{secrets.token_hex(3)}"
+
+
+def test_nothing_of_a_container_of_lxc_is_here_but_its_notes(far: Host, box: str) -> None:
+    """Its root, layer, configuration and state are there; what is noted of it is here."""
+    machine = far.lxc.create(box, networks=["lan"])
+    assert machine.run(["hostname"], check=True).stdout.strip() == box
+    assert far.run(["test", "-d", f"/var/lib/lxc/{box}/upper"]).ok
+    assert not list((far.folder / "var-lib-lxc").iterdir()) and not list((far.lab.folder / "roots").iterdir())
+    assert (machine.notes / "host").read_text() == "beta"
+    assert machine.config().startswith("lxc.uts.name") and far.lab["beta"].lxc.machines() == [machine]
+    machine.destroy()
+    assert not machine.notes.exists()
+    assert not far.run(["test", "-e", str(machine.notes)]).ok and not far.run(["test", "-e", f"/var/lib/lxc/{box}"]).ok
+
+
+def test_a_container_of_lxc_keeps_and_gives_its_files(far: Host, box: str) -> None:
+    """Snapshots, reverts, clones, restarts and consoles read and write there."""
+    machine = far.lxc.create(box)
+    machine.run(["sh", "-c", "echo old >/root/file"], check=True)
+    machine.snapshot("before")
+    machine.run(["sh", "-c", "echo new >/root/file"], check=True)
+    twin = machine.clone(f"{box}-2")
+    machine.revert("before")
+    assert machine.snapshots() == ["before"]
+    assert [each.run(["cat", "/root/file"]).stdout for each in (machine, twin)] == ["old\n", "new\n"]
+    with machine.console() as console:
+        console.write("echo $((6 * 7))\n")
+        console.expect("42")
+    machine.restart()
+    assert "42" in machine.console().history()
+    twin.destroy()
+    machine.destroy()
+
+
+def test_a_command_s_end_is_known(far: Host, box: str) -> None:
+    """What process 1 has noted there tells how a container's command ended; the error has its last words."""
+    with pytest.raises(EngineError, match="exit code 3; it said: oh no"):
+        far.lxc.create(box, command=["sh", "-c", "echo oh no; exit 3"])
+    assert not machine_folder(far, box).exists()
+    assert not far.run(["test", "-e", f"/var/lib/lxc/{box}"]).ok
+
+
+def test_an_ephemeral_container_takes_its_notes_along(far: Host, box: str) -> None:
+    """One that ends by itself removes itself there, and its name is free here."""
+    machine = far.lxc.create(box, ephemeral=True)
+    machine.run(["poweroff"])
+    until(lambda: machine.is_gone and not machine.notes.exists(), "it is gone")
+    far.lxc.create(box).destroy()
+
+
+def test_a_name_is_taken_in_the_whole_lab(far: Host, box: str) -> None:
+    """A machine's name cannot be used on a host with other files."""
+    here = far.lab["alpha"].lxc.create(box)
+    with pytest.raises(NameInUse):
+        far.lxc.create(box)
+    here.destroy()
+    there = far.lxc.create(box)
+    with pytest.raises(NameInUse):
+        far.lab["alpha"].lxc.create(box)
+    there.destroy()
+
+
+def test_a_virtual_machine_has_all_its_files_there(far: Host, box: str) -> None:
+    """Image, template, disk, keys and console are there; it restarts, is cloned, and leaves nothing."""
+    machine = far.kvm.create(box, networks=["lan"])
+    assert machine.run(["hostname"], check=True).stdout.strip() == box
+    assert set(os.listdir(machine.notes)) == {"host"}
+    assert far.run(["test", "-e", str(machine.disk())]).ok and not machine.disk().exists()
+    machine.run(["sh", "-c", "echo kept >/root/file && sync"], check=True)
+    twin = machine.clone(f"{box}-2")
+    assert twin.run(["cat", "/root/file"]).stdout == "kept\n"
+    twin.destroy()
+    machine.kill()
+    machine.start()
+    assert machine.run(["cat", "/root/file"]).stdout == "kept\n"
+    with machine.console() as console:
+        console.write("\n")
+        console.expect("[#$] $")
+    with_history = machine.line("console")
+    assert with_history.follow(lambda _: None)
+    machine.destroy()
+    assert not machine.notes.exists() and not far.run(["test", "-e", str(machine.notes)]).ok
+
+
+def test_a_second_virtual_machine_uses_what_was_prepared(far: Host, box: str) -> None:
+    """The template is made once there; the image did not come again."""
+    far.kvm.create(box).destroy()
+    before = far.run(["ls", "-lR", str(cache_home() / "templates"), str(cache_home() / "brought")], check=True).stdout
+    far.kvm.create(box).destroy()
+    after = far.run(["ls", "-lR", str(cache_home() / "templates"), str(cache_home() / "brought")], check=True).stdout
+    assert after == before and "memory.save" in before and "rootfs" in before
+
+
+def test_a_container_of_docker_runs_from_what_is_there(far: Host, box: str) -> None:
+    """dockerd's configuration and data are there; volumes are folders of that host."""
+    far.run(["mkdir", "-p", "/run/shown"], check=True)
+    far.run(["tee", "/run/shown/file"], input="of beta", check=True)
+    machine = far.docker.create(box, networks=["lan"], volumes={"/run/shown": "/srv"})
+    assert machine.run(["cat", "/srv/file"]).stdout == "of beta"
+    assert not (far.folder / "dockerd.json").exists() and far.run(["test", "-d", f"{far.folder}/docker"]).ok
+    machine.restart()
+    machine.destroy()
+    assert not machine.notes.exists() and not far.run(["test", "-e", str(machine.notes)]).ok
+
+
+def test_its_counters_are_read(far: Host, box: str) -> None:
+    """What reads the counters is brought there, too."""
+    machine = far.lxc.create(box)
+    assert machine.stats().cpu_seconds >= 0 and far.sample().memory_total_bytes
+    machine.destroy()
+
+
+@pytest.mark.parametrize("engine", ["lxc", "docker"])
+def test_a_container_moves_there_and_back(far: Host, box: str, engine: str) -> None:
+    """It goes with its files to the host that has others, and comes back; nothing is left where it was."""
+    alpha = far.lab["alpha"]
+    machine = getattr(alpha, engine).create(box, networks=["lan"])
+    machine.run(["sh", "-c", "echo kept >/root/file"], check=True)
+    machine.migrate(far, live=False).wait(120)
+    assert machine.host is far and machine.run(["cat", "/root/file"]).stdout == "kept\n"
+    assert far.run(["cat", str(machine.notes / "host")]).stdout == (machine.notes / "host").read_text() == "beta"
+    machine.migrate(alpha, live=False).wait(120)
+    assert machine.host is alpha and machine.run(["cat", "/root/file"]).stdout == "kept\n"
+    assert not far.run(["test", "-e", str(machine.notes)]).ok
+    assert machine.state is State.RUNNING
+    machine.destroy()
+    assert not machine.notes.exists()
+
+
+@pytest.mark.parametrize("engine", ["lxc", "docker"])
+def test_it_is_connected_and_disconnected(far: Host, box: str, engine: str) -> None:
+    """What is reserved there while it is connected does not stay."""
+    machine = getattr(far, engine).create(box)
+    for _ in range(2):
+        card = machine.attach("lan")
+        assert card.address in machine.run(["ip", "-o", "addr"]).stdout
+        machine.detach("lan")
+    assert far.run(["ls", str(machine.notes)]).stdout.split() == ["host"]
+    machine.destroy()
+
+
+def test_a_virtual_machine_moves_there_and_back(far: Host, box: str) -> None:
+    """It runs on with its memory, disk and keys on the host that has other files, and comes back whole."""
+    alpha = far.lab["alpha"]
+    machine = alpha.kvm.create(box, networks=["lan"])
+    machine.run(["sh", "-c", "echo kept >/root/file && sync; echo live >/run/file"], check=True)
+    key = (machine.folder / "ssh_host_ed25519_key").read_text()
+    assert "memory and disk" in machine.migration_plan(far).way
+    for host in (far, alpha):
+        machine.migrate(host).wait(200)
+        assert machine.host is host and machine.run(["cat", "/root/file", "/run/file"]).stdout == "kept\nlive\n"
+        assert host.run(["cat", str(machine.folder / "ssh_host_ed25519_key")]).stdout == key
+        assert host.run(["test", "-e", str(machine.disk())]).ok
+    assert not far.run(["test", "-e", str(machine.notes)]).ok
+    machine.restart()
+    assert machine.run(["cat", "/root/file"]).stdout == "kept\n"
+    machine.destroy()
+
+
+def test_a_virtual_machine_at_rest_says_that_it_has_to_run(far: Host, box: str) -> None:
+    """At rest its disk would stay behind: that is said before anything moves."""
+    machine = far.lab["alpha"].kvm.create(box)
+    machine.kill()
+    with pytest.raises(InvalidState, match="does not see its disk") as caught:
+        machine.migrate(far)
+    assert "start()" in caught.value.hint
+    machine.destroy()
