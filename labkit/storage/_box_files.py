@@ -80,10 +80,10 @@ chroot "$1" useradd --create-home --shell /bin/bash student
 chroot "$1" sh -c 'rm -f /etc/subuid /etc/subgid; touch /etc/subuid /etc/subgid'
 chroot "$1" usermod --add-subuids 200000-265535 --add-subgids 200000-265535 student
 mkdir -p "$1/var/lib/systemd/linger" && touch "$1/var/lib/systemd/linger/student"
+for unit in libvirtd.service docker.service containerd.service; do chroot "$1" systemctl --quiet disable $unit; done
 for unit in systemd-networkd.service ssh.service libvirtd.socket docker.socket; do
     chroot "$1" systemctl --quiet enable $unit
 done
-for unit in libvirtd.service docker.service containerd.service; do chroot "$1" systemctl --quiet disable $unit; done
 rm -f "$1/etc/libvirt/qemu/networks/autostart/default.xml"
 # A session of logind for each command that Vagrant runs by ssh costs an emulated processor a second.
 sed -i '/pam_systemd.so/i session [success=1 default=ignore] pam_succeed_if.so quiet user = vagrant' \\
