@@ -29,16 +29,27 @@ ClientIdentifier=mac
 SendRelease=no
 """
 # The box holds no key of a server: each host makes its own, of the one kind that is quick to make.
+# Who may log in can be said on the kernel's command line; then Vagrant's well-known key may not.
+_KEYS = """\
+#!/bin/sh
+set -eu
+for word in $(cat /proc/cmdline); do
+    case $word in
+    labkit.authorize=*) echo "${word#labkit.authorize=}" | base64 -d > /home/vagrant/.ssh/authorized_keys ;;
+    esac
+done
+exec ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
+"""
 _KEYS_UNIT = """\
 [Unit]
-Description=Make the host's own ssh key
+Description=Make the host's own ssh key and learn who may log in
 ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
 Before=ssh.service ssh.socket
 DefaultDependencies=no
 After=systemd-remount-fs.service
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
+ExecStart=/usr/local/sbin/labkit-keys
 [Install]
 WantedBy=multi-user.target
 """
@@ -54,6 +65,7 @@ FILES = {
     "etc/fstab": "/dev/vda / ext4 noatime 0 0\n",
     "etc/systemd/network/99-vagrant.network": _NETWORK,
     "etc/systemd/system/labkit-keys.service": _KEYS_UNIT,
+    "usr/local/sbin/labkit-keys!": _KEYS,
     "etc/systemd/journald.conf": "[Journal]\nStorage=volatile\n",
     "etc/modules-load.d/labkit.conf": "tun\noverlay\n",
     "etc/modprobe.d/labkit.conf": "options kvm_amd nested=1\noptions kvm_intel nested=1\n",
