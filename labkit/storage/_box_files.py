@@ -9,7 +9,7 @@ PACKAGES = (
     "libvirt-daemon-system", "libvirt-daemon-driver-lxc", "docker.io", "rsync",
 )  # fmt: skip
 MASKED = (
-    *_system.MASKED, "libvirt-guests.service", "virtlockd.socket", "virtlogd-admin.socket", "virtlockd-admin.socket",
+    *_system.MASKED, "libvirt-guests.service", "virtlogd-admin.socket", "virtlockd-admin.socket",
     "dnsmasq.service", "lxc.service", "lxc-net.service", "lxc-monitord.service", "nftables.service", "polkit.service",
     "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
     "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-networkd-wait-online.service",
