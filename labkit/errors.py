@@ -4,7 +4,8 @@ The tree::
 
     LabError
     ├── InvalidValue (ValueError)        what was asked makes no sense
-    │   └── InvalidName
+    │   ├── InvalidName
+    │   └── InvalidFile                  a mistake in a file that somebody wrote: its line and field
     ├── NameInUse
     ├── NotFound (LookupError)           no such lab, host, machine, network, image, snapshot
     ├── NotSupported                     the engine or this machine cannot do it
@@ -20,6 +21,9 @@ The tree::
     ├── Unreachable                      a server does not answer by ssh, or no longer
     │   ├── LoginRefused                 it does, and lets this user in with no key, or not become root
     │   └── ServerChanged                it has another key than the one that is known
+=======
+    │   ├── PackageMissing
+    │   └── VersionsDoNotFit             two programs that are installed do not work together
     ├── DaemonFailed                     an engine's daemon did not start, or died
     ├── DeadlineExceeded (TimeoutError)
     ├── Cancelled                        somebody has asked to stop it
@@ -86,6 +90,27 @@ class InvalidName(InvalidValue):
     """A name that is not of the form ``^[a-z0-9][a-z0-9-]{0,30}$``."""
 
 
+class InvalidFile(InvalidValue):
+    """A mistake in a file that somebody wrote.
+
+    Attributes
+    ----------
+    path
+        The file.
+    line
+        The line of the mistake, from 1; 0 if it is in no line.
+    field
+        The field, such as ``hosts.alpha.memory``; "" if it is in none.
+    """
+
+    def __init__(self, what: str, *, path: str, line: int, field: str = "", hint: str = "") -> None:
+        where = [path, *([f"line {line}"] if line else []), *([field] if field else [])]
+        super().__init__(f"{', '.join(where)}: {what}", hint=hint)
+        self.path = path
+        self.line = line
+        self.field = field
+
+
 class NameInUse(LabError):
     """The name is taken."""
 
@@ -144,6 +169,10 @@ class LoginRefused(Unreachable):
 
 class ServerChanged(Unreachable):
     """A server has another key than the one that is known: it may be another."""
+
+
+class VersionsDoNotFit(Unavailable):
+    """Two programs that are installed do not work together."""
 
 
 class DaemonFailed(LabError):

@@ -78,6 +78,3 @@ class ServedHost(Host):
 
     def start_docker(self) -> Path:
         return _dockerd.start(self)
-
-    def program(self, path: Path) -> str:
-        return str(path)

@@ -98,10 +98,6 @@ class Host(ABC):
         """Have Docker's daemon run; returns its socket once it accepts connections."""
 
     @abstractmethod
-    def program(self, path: Path) -> str:
-        """Where the host has a program of labkit, which is a file on this machine."""
-
-    @abstractmethod
     def start_daemon(self, name: str, argv: Sequence[str]) -> Path:
         """Have a daemon run until the host ends, unless it runs already; returns its log."""
 

@@ -73,7 +73,6 @@ class RemoteHost(ServedHost):
         super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
         self.note = note
         self.provider = note["provider"]
-        self._programs: dict[Path, str] = {}
 
     @classmethod
     def start(
@@ -166,15 +165,6 @@ class RemoteHost(ServedHost):
     def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> Iterator[Callable[[], object]]:
         with self._named(), super().reserve_folder(folder, undo) as commit:
             yield commit
-
-    def program(self, path: Path) -> str:
-        if path not in self._programs:
-            text = path.read_bytes()
-            there = self.folder / "programs" / f"{hashlib.sha256(text).hexdigest()[:12]}{path.name}"
-            script = 'mkdir -p "${1%/*}" && cat >"$1.$$" && mv "$1.$$" "$1"'
-            self.run(["sh", "-c", script, "sh", str(there)], input=text, check=True)
-            self._programs[path] = str(there)
-        return self._programs[path]
 
     # Daemons
 

@@ -1,9 +1,10 @@
-"""Debian's packages, unpacked into a folder by mmdebstrap without root and without their scripts."""
+"""Debian's packages in a folder, by mmdebstrap: unpacked as any user, or installed with their scripts."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from .._progress import Task
 from ..errors import ImageBuildFailed, LabError, NotEnoughDisk, PackageMissing
 
 _KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_DEADLINE_S = 1200.0
+_DEADLINE_S = 1800.0
+EPOCH = 1_700_000_000  # the time of all files that are made here
 _LINES_KEPT = 12
 _OF_THE_MACHINE = re.compile(r'Acquire::https?::(Proxy|Proxy-Auto-Detect|CaInfo|CaPath)(::\S+)? ".+";')
 _NO_ROOM = ("No space left on device", "You don't have enough free space")
@@ -24,7 +26,10 @@ _NO_ROOM = ("No space left on device", "You don't have enough free space")
 _PHASES = {
     "I: running apt-get update": ("reading the package lists", 0.05),
     "I: downloading packages": ("downloading packages", 0.25),
-    "I: extracting archives": ("unpacking packages", 0.7),
+    "I: extracting archives": ("unpacking packages", 0.3),
+    "I: installing essential packages": ("setting up the base system", 0.35),
+    "I: installing remaining packages": ("installing packages", 0.45),
+    "I: running --customize-hook": ("setting up the system", 0.8),
     "I: cleaning package lists": ("cleaning up", 0.85),
 }
 
@@ -65,15 +70,51 @@ def unpack(suite: str, packages: Sequence[str], target: Path, temporary: Path, l
     check_tools()
     # Packages are only unpacked, so an ordinary user needs no other user's ids for it.
     mode = "root" if os.geteuid() == 0 else "chrootless"
-    argv = ["mmdebstrap", f"--mode={mode}", "--variant=extract", f"--keyring={_KEYS}", "--architectures=amd64",
-            "--format=directory", f"--aptopt={_settings(temporary)}", f"--include={','.join(packages)}",
-            suite, str(target)]  # fmt: skip
+    words = [f"--mode={mode}", "--variant=extract", f"--include={','.join(packages)}", suite, str(target)]
+    _mmdebstrap([], words, target, temporary, lock, task)
+
+
+def as_system() -> list[str]:
+    """The beginning of a command in which this user is root, with the ids and mounts that a system needs."""
+    ids = [] if os.geteuid() == 0 else ["--user", "--map-root-user", "--map-auto"]
+    return ["unshare", *ids, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def install(
+    suite: str, packages: Sequence[str], target: Path, temporary: Path, lock: int, task: Task, *, hook: Path
+) -> None:
+    """Install packages, with what their scripts do, into the folder `target`: a system that could boot.
+
+    Parameters are those of `unpack`. The files have many owners: an ordinary user reaches them by
+    commands that begin with `as_system`.
+
+    Parameters
+    ----------
+    hook
+        A shell script that is run at the end with the folder as its argument.
+
+    Raises
+    ------
+    PackageMissing, NotEnoughDisk, ImageBuildFailed, NamespacesForbidden
+    """
+    check_tools()
+    left_out = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
+    words = ["--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *left_out,
+             f'--customize-hook=sh {shlex.quote(str(hook))} "$1"', suite, str(target)]  # fmt: skip
+    _mmdebstrap(as_system(), words, target, temporary, lock, task)
+
+
+def _mmdebstrap(
+    around: Sequence[str], words: Sequence[str], target: Path, temporary: Path, lock: int, task: Task
+) -> None:
+    argv = [*around, "mmdebstrap", f"--keyring={_KEYS}", "--architectures=amd64", "--format=directory",
+            f"--aptopt={_settings(temporary)}", *words]  # fmt: skip
     if setpriv := shutil.which("setpriv"):
         argv = [setpriv, "--pdeathsig", "TERM", *argv]
     process = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", cwd=temporary, pass_fds=[lock], process_group=0,
-        env=os.environ | {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"},
+        env=os.environ | {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(EPOCH)},
     )  # fmt: skip
     said = _follow(process, task)
     if process.returncode != 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import ImageBuildFailed, NotEnoughDisk, PackageMissing
 from . import _kernel_call
+from ._debian import EPOCH
 from ._formats import Entry, applet_names, cpio, module_name, module_order, needed_libraries
 
 DESCRIPTION = "Debian's cloud kernel, busybox, the guest agent, sshd and stress"
@@ -22,7 +23,6 @@ PACKAGES = (
 )  # fmt: skip
 CMDLINE = "root=/dev/vda rw console=ttyS0 quiet cryptomgr.notests"
 DISK_BYTES = 256 * 2**20
-EPOCH = 1_700_000_000
 
 _PROGRAMS = (
     "bin/busybox", "bin/ip", "bin/ss", "sbin/bridge", "sbin/resize2fs", "usr/bin/ssh",

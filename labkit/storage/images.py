@@ -23,31 +23,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from .._paths import cache_home
 from .._progress import Task, progress
-from .._values import check_name, format_duration
-from ..errors import DeadlineExceeded, ImageDamaged, NotEnoughDisk, NotFound
+from .._values import check_name
+from ..errors import ImageDamaged, NotEnoughDisk, NotFound
 from . import _debian, _formats, _kernel_call, _manifest, _small
+from ._workshop import alone, discard, sweep, workshop
 
 __all__ = ["Image", "ImageInfo", "build", "catalogue", "find", "get", "remove"]
 
 _KINDS = {"small": _small}
 _NEEDED_BYTES = 600 * 2**20
-_BUILDING = ".building-"
-_WAIT_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +143,7 @@ def build(name: str = "small", *, force: bool = False) -> Image:
         As `get`.
     """
     _kind(name)
-    with _lock(name):
+    with alone(_home(), f"image {name}"):
         if force or find(name) is None:
             _build(name)
         image = _load(name)
@@ -202,13 +195,13 @@ def remove(name: str) -> None:
         If it is not in the cache.
     """
     _kind(name)
-    with _lock(name):
+    with alone(_home(), f"image {name}"):
         folders = [path for path in _home().glob(f"{name}-*") if _is_version(path, name)]
         if not folders:
             raise NotFound(f"the image {name} is not in the cache", hint="`labkit image list` shows what is")
         for folder in folders:
-            _discard(folder)
-        _sweep()
+            discard(folder)
+        sweep(_home())
 
 
 def _is_version(path: Path, name: str) -> bool:
@@ -247,39 +240,13 @@ def _key(name: str) -> str:
     return total.hexdigest()[:12]
 
 
-@contextlib.contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Be the only one that changes the cache; the kernel frees the lock of a process that dies."""
-    lock = FileLock(_home() / ".lock")
-    try:
-        lock.acquire(timeout=0.2)
-    except Timeout:
-        with progress(f"image {name}") as task:
-            task.phase("waiting for another process that builds or removes an image")
-            _wait(lock)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _wait(lock: FileLock) -> None:
-    try:
-        lock.acquire(timeout=_WAIT_S)
-    except Timeout:
-        raise DeadlineExceeded(
-            f"another process has been building or removing an image for {format_duration(_WAIT_S)}",
-            hint=f"see which process holds {lock.lock_file}: `fuser {lock.lock_file}`",
-        ) from None
-
-
 def _build(name: str) -> None:
     """Build the image into its folder; whatever fails leaves nothing."""
     _debian.check_tools()
-    _sweep()
+    sweep(_home())
     if shutil.disk_usage(_home()).free < _NEEDED_BYTES:
         raise _no_room()
-    with progress(f"image {name}") as task, _workshop() as (work, lock):
+    with progress(f"image {name}") as task, workshop(_home()) as (work, lock):
         try:
             _make(name, work, lock, task)
         except OSError as error:
@@ -307,41 +274,5 @@ def _make(name: str, work: Path, lock: int, task: Task) -> None:
     _manifest.write(made, facts, roles.values())
     target = _folder(name)
     if target.exists():
-        _discard(target)
+        discard(target)
     made.rename(target)
-
-
-@contextlib.contextmanager
-def _workshop() -> Iterator[tuple[Path, int]]:
-    """A folder for one build, with a lock that tells others that its builder lives."""
-    work = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=_home()))
-    lock = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield work, lock
-    finally:
-        os.close(lock)
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _discard(folder: Path) -> None:
-    """Remove a folder so that a half-removed one is never taken for an image."""
-    old = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=_home()))
-    folder.rename(old / "old")
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sweep() -> None:
-    """Remove the folders of builders that died."""
-    for work in _home().glob(f"{_BUILDING}*"):
-        try:
-            lock = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(work, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(lock)

@@ -1,0 +1,244 @@
+"""The box from which Vagrant makes Debian hosts: built from Debian's packages, kept in the cache.
+
+It is a folder ``<cache>/boxes/debian-<key>/`` with what Vagrant keeps of a box that it has unpacked,
+and kernel and initrd besides, from which the host is booted directly: without boot loader and BIOS
+menu an emulated host saves seconds. `archive` packs it into a ``.box`` for Vagrant elsewhere.
+``python -m labkit.storage.box`` does both; `vagrant/build-box` calls it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import functools
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._paths import cache_home
+from .._progress import Task, progress
+from .._values import format_size
+from ..errors import ImageBuildFailed, ImageDamaged, LabError, NotEnoughDisk, PackageMissing
+from . import _box_files, _debian, _manifest, _system
+from ._workshop import alone, discard, sweep, workshop
+
+__all__ = ["NAME", "Box", "archive", "build", "find", "get"]
+
+NAME = "labkit/debian"
+VERSION = "1.0"
+DISK_BYTES = 10 * 2**30
+_NEEDED_BYTES = 4 * 2**30
+_FILES = ("metadata.json", "Vagrantfile", "box.img", "vmlinuz", "initrd.img")
+_ARCHIVE = "labkit-debian.box"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box in the cache; its files are read-only.
+
+    Attributes
+    ----------
+    folder
+        Where they lie.
+    digest
+        The SHA-256, in hexadecimal, of the list of them with their own.
+    """
+
+    folder: Path
+    digest: str
+
+    @property
+    def disk(self) -> Path:
+        """The root file system: a qcow2 without partition table."""
+        return self.folder / "box.img"
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel that boots it."""
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        """Its first root file system."""
+        return self.folder / "initrd.img"
+
+    def check(self) -> None:
+        """Compare the files with what was built, as `Image.check` does; raises `ImageDamaged`."""
+        _manifest.check(self.folder, _manifest.read(self.folder))
+
+
+def get() -> Box:
+    """Return the box from the cache, checked; build it first if it is not there (minutes).
+
+    Raises
+    ------
+    ImageDamaged, ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
+    """
+    with contextlib.suppress(ImageDamaged):
+        if (box := find()) is not None:
+            box.check()
+            return box
+    return build()
+
+
+def find() -> Box | None:
+    """Return the box if it is in the cache, without building or checking it."""
+    folder = _folder()
+    return Box(folder, _manifest.read(folder)["digest"]) if folder.is_dir() else None
+
+
+def build(*, force: bool = False) -> Box:
+    """Build the box; if it is there and whole, only with `force`.
+
+    Of several processes that ask at once, one builds and the others wait for it.
+
+    Raises
+    ------
+    ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
+    """
+    with alone(_home(), "Vagrant box"):
+        if not force:
+            with contextlib.suppress(ImageDamaged):
+                if (box := find()) is not None:
+                    box.check()
+                    return box
+        _build()
+        box = find()
+        if box is None:
+            raise ImageBuildFailed(f"the box is gone from {_home()}", hint="who removes files there?")
+        return box
+
+
+def archive(box: Box, target: Path) -> Path:
+    """Pack a box for ``vagrant box add``; its SHA-256 is written beside it.
+
+    The same box gives the same file.
+    """
+    fresh = target.with_name(f".{target.name}-new")
+    with progress("Vagrant box") as task, _room():
+        task.phase("packing")
+        with fresh.open("wb") as out, gzip.GzipFile("", "wb", 1, out, mtime=0) as packed:
+            with tarfile.open(fileobj=packed, mode="w|", format=tarfile.GNU_FORMAT) as tar:
+                for name in _FILES:
+                    tar.add(box.folder / name, name, filter=_plain)
+        with fresh.open("rb") as file:
+            total = hashlib.file_digest(file, "sha256").hexdigest()
+        target.with_name(f"{target.name}.sha256").write_text(f"{total}  {target.name}\n")
+        fresh.replace(target)
+    return target
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    entry.mtime, entry.mode = _debian.EPOCH, 0o644
+    return entry
+
+
+def _home() -> Path:
+    home = cache_home() / "boxes"
+    home.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+def _folder() -> Path:
+    return _home() / f"debian-{_key()}"
+
+
+@functools.cache
+def _key() -> str:
+    """Twelve hexadecimal digits over everything that decides what is built."""
+    total = hashlib.sha256()
+    for module in (sys.modules[__name__], _box_files, _system, _debian):
+        total.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
+    return total.hexdigest()[:12]
+
+
+# ── Building ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _no_room() -> NotEnoughDisk:
+    return NotEnoughDisk(
+        f"there is no room to build a box in {_home()}",
+        hint=f"free {format_size(_NEEDED_BYTES)} there, or set LABKIT_CACHE to a folder on another disk",
+    )
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_room() from error
+        raise
+
+
+def _build() -> None:
+    """Build the box into its folder; whatever fails leaves nothing."""
+    _debian.check_tools()
+    if shutil.which("qemu-img") is None:
+        raise PackageMissing("qemu-img is not installed", hint="apt-get install qemu-utils")
+    sweep(_home())
+    if shutil.disk_usage(_home()).free < _NEEDED_BYTES:
+        raise _no_room()
+    with progress("Vagrant box") as task, workshop(_home()) as (work, lock), _room():
+        made = work / "made"
+        made.mkdir(mode=0o700)
+        _make(work, made, lock, task)
+        _manifest.write(made, {"name": NAME, "version": VERSION}, _FILES)
+        if _folder().exists():
+            discard(_folder())
+        for old in _home().glob("debian-*"):
+            discard(old)
+        made.rename(_folder())
+
+
+def _make(work: Path, made: Path, lock: int, task: Task) -> None:
+    root, raw = work / "root", work / "disk.raw"
+    task.phase("preparing", 0.0)
+    hook = work / "hook"
+    laid = _system.write_files(work / "files", _box_files.FILES, _box_files.MASKED, _box_files.WANTED)
+    hook.write_text(f"{_system.INITRD_HOOK}{laid}{_box_files.HOOK}")
+    _debian.install(_system.SUITE, _box_files.PACKAGES, root, work, lock, task, hook=hook)
+    task.phase("writing the disk", 0.85)
+    _system.take(root, {"vmlinuz-": made / "vmlinuz", "initrd.img-": made / "initrd.img"})
+    _system.forget(root)
+    _system.write_disk(root, raw, DISK_BYTES)
+    task.phase("converting the disk", 0.95)
+    done = subprocess.run(
+        ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(made / "box.img")],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise ImageBuildFailed(f"qemu-img could not convert the disk: {done.stderr.strip()[-300:]}")
+    facts = {"provider": "libvirt", "format": "qcow2", "virtual_size": DISK_BYTES // 2**30}
+    (made / "metadata.json").write_text(json.dumps(facts) + "\n")
+    (made / "Vagrantfile").write_text(_box_files.VAGRANTFILE.replace("CMDLINE", _system.CMDLINE))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Build the box and, unless only that is asked for, pack it; print how to use it."""
+    parser = argparse.ArgumentParser(prog="vagrant/build-box", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--force", action="store_true", help="build it again although it is there")
+    parser.add_argument("--folder", action="store_true", help="do not pack it into a .box")
+    words = parser.parse_args(argv)
+    try:
+        box = build(force=True) if words.force else get()
+        print(box.folder if words.folder else archive(box, _home() / _ARCHIVE))
+    except LabError as error:
+        print(f"build-box: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

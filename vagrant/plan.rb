@@ -1,0 +1,111 @@
+# What hosts.yml says, for the Vagrantfile. labkit checks the file with more care (labkit/hosts/_vagrant_file.py).
+require "fileutils"
+require "rubygems/package"
+require "zlib"
+
+class Plan
+  UNITS = { "MB" => 10**6, "GB" => 10**9, "TB" => 10**12, "MiB" => 2**20, "GiB" => 2**30, "TiB" => 2**40 }.freeze
+  # With SMAP, AVX and RDTSCP an emulated processor (QEMU 7.2) goes wrong under nested guests.
+  BROKEN = %w[smap xsave rdtscp].freeze
+  OWN_BOX = "labkit/debian"
+  PUBLIC_BOX = "debian/bookworm64"
+  NOT_PACKED = %w[.git .venv .vagrant .mypy_cache .ruff_cache .pytest_cache __pycache__ out].freeze
+
+  attr_reader :hosts, :workstation
+
+  def initialize(path)
+    @path = path
+    @plan = YAML.safe_load(File.read(path))
+    defaults = @plan.fetch("defaults")
+    @hosts = @plan.fetch("hosts").transform_values { |host| defaults.merge(host || {}) }
+    @workstation = defaults.merge(@plan.fetch("workstation", {})).merge("engines" => [])
+  rescue Psych::Exception, KeyError, NoMethodError, SystemCallError => e
+    abort "#{path}: #{e.message}\nlabkit names the line: python3 -m labkit.hosts._vagrant_file #{path}"
+  end
+
+  def box(machine, host)
+    name = ENV["LABKIT_VAGRANT_BOX"] || host["box"]
+    machine.vm.box = name
+    return unless name == OWN_BOX
+
+    # That one is for libvirt.
+    machine.vm.provider(:virtualbox) { |_, override| override.vm.box = PUBLIC_BOX }
+    cache = ENV["LABKIT_CACHE"] || File.join(ENV["XDG_CACHE_HOME"] || File.join(Dir.home, ".cache"), "labkit")
+    file = File.join(cache, "boxes", "labkit-debian.box")
+    return unless File.exist?(file)
+
+    machine.vm.box_url = "file://#{file}"
+    machine.vm.box_download_checksum = File.read("#{file}.sha256").split.first
+    machine.vm.box_download_checksum_type = "sha256"
+  end
+
+  def accelerate(libvirt)
+    kind = ENV["LABKIT_ACCELERATION"] || (File.writable?("/dev/kvm") ? "kvm" : "tcg")
+    if kind == "kvm"
+      libvirt.cpu_mode = "host-passthrough"
+      libvirt.nested = true
+    else
+      libvirt.driver = "qemu"
+      libvirt.cpu_mode = "maximum"
+      # The plugin takes features only with a model, and libvirt knows none for this mode.
+      ["-cpu", ["max", *BROKEN.map { |flag| "#{flag}=off" }].join(",")].each { |word| libvirt.qemuargs value: word }
+    end
+  end
+
+  def size(machine, host)
+    megabytes = bytes(host["memory"]) / 2**20
+    machine.vm.provider(:libvirt) do |libvirt|
+      libvirt.cpus = host["cpus"]
+      libvirt.memory = megabytes
+      libvirt.machine_virtual_size = (bytes(host["disk"]) / 2.0**30).ceil
+    end
+    machine.vm.provider(:virtualbox) do |virtualbox|
+      virtualbox.cpus = host["cpus"]
+      virtualbox.memory = megabytes
+      virtualbox.customize ["modifyvm", :id, "--nested-hw-virt", "on"]
+      virtualbox.customize ["modifyvm", :id, "--graphicscontroller", "vmsvga"]
+    end
+  end
+
+  # One script, for each that Vagrant runs takes an emulated host seconds.
+  def script(*parts)
+    ["common", *parts].map { |part| File.read(File.join(__dir__, "provision", "#{part}.sh")) }.join("\n")
+  end
+
+  def environment(name, host)
+    addresses = host.fetch("addresses", {}).map do |network, address|
+      "#{network}=#{address}/#{@plan["networks"][network].split("/").last}"
+    end
+    known = @hosts.flat_map { |other, its| its.fetch("addresses", {}).values.first(1).map { |address| "#{address} #{other}" } }
+    { "LABKIT_NAME" => name, "LABKIT_ADDRESSES" => addresses.join(" "), "LABKIT_KNOWN" => known.join("\n") }
+  end
+
+  # Where the archive lies; it is there, if empty, before it is packed, for Vagrant looks for it early.
+  def packed
+    folder = ENV["VAGRANT_DOTFILE_PATH"] || File.join(__dir__, ".vagrant")
+    FileUtils.mkdir_p(folder)
+    File.join(folder, "labkit.tar.gz").tap { |path| FileUtils.touch(path) unless File.exist?(path) }
+  end
+
+  # The checkout as an archive, also where there is neither tar nor git.
+  def pack(root)
+    Zlib::GzipWriter.open(packed) do |file|
+      Gem::Package::TarWriter.new(file) do |tar|
+        Dir.glob("**/*", File::FNM_DOTMATCH, base: root).sort.each do |name|
+          path = File.join(root, name)
+          next if (name.split("/") & NOT_PACKED).any? || !File.file?(path) || File.symlink?(path)
+
+          tar.add_file_simple(name, File.stat(path).mode & 0o777, File.size(path)) { |io| IO.copy_stream(path, io) }
+        end
+      end
+    end
+  end
+
+  private
+
+  def bytes(text)
+    amount, unit = text.to_s.match(/\A\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B)\s*\z/)&.captures
+    abort "#{@path}: #{text.inspect} is not a size: write a number and a unit, such as 1536 MiB" unless UNITS.key?(unit)
+    (amount.to_f * UNITS[unit]).to_i
+  end
+end

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "labkit: $LABKIT_NAME is ready"
