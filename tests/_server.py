@@ -21,12 +21,18 @@ from labkit.hosts._checks import find_program
 
 _AS_USER = ["--user", "--map-root-user", "--map-auto"]
 _NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc"]
-# The disk with the lab's state and the temporary folders are its own; so it is ready, until its input ends.
+# What sshd needs to let somebody in: its folder, and no account that is locked.
+LET_IN = """
+mkdir -p /run/sshd
+(umask 077; sed 's/:.*/:*:19000:0:99999:7:::/' /etc/passwd >/run/shadow)
+mount --bind /run/shadow /etc/shadow
+"""
+# The disk with the lab's state and the home folder are its own. It lives until its input ends.
 _BE_SERVER = """
 hostname far-away
 ip link set lo up
 mount -t tmpfs tmpfs /run
-mkdir -p /run/sshd
+@let_in@
 mount -t tmpfs -o "size=$2" tmpfs "$1"
 chmod 700 "$1"
 mount -t tmpfs -o mode=700 tmpfs /root
@@ -102,7 +108,7 @@ def server(folder: Path, size: str = "64m") -> Iterator[Server]:
     state = str(_paths.state_home())
     holder = subprocess.Popen(
         ["unshare", *as_user, *_NAMESPACES, "--fork", "--mount-proc", "--kill-child", "--",
-         "sh", "-euc", _BE_SERVER, "sh", state, size],
+         "sh", "-euc", _BE_SERVER.replace("@let_in@", LET_IN), "sh", state, size],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     )  # fmt: skip
     try:

@@ -92,6 +92,11 @@ class Account:
         return words.splitlines()[-1] if words else ""
 
     @property
+    def all(self) -> str:
+        """What is kept of what it said."""
+        return "\n".join(self._last)
+
+    @property
     def last(self) -> str:
         """Its last lines."""
         return "\n".join(list(self._last)[-_SHOWN:])
@@ -128,16 +133,18 @@ _BY_CLASS: dict[str, tuple[type[LabError], str]] = {
     "VMBootTimeout": (DeadlineExceeded, "is the machine very busy? `vagrant up` goes on where it stopped"),
     "SSHAuthenticationFailed": (EngineError, "its key was changed: `vagrant destroy` and `vagrant up` make it anew"),
 }
-# Of texts, wherever they come from; the first that is found counts.
-_BY_WORDS: tuple[tuple[str, type[LabError], str], ...] = (
+# Of texts, whatever else failed: this is why.
+_CAUSES: tuple[tuple[str, type[LabError], str], ...] = (
     (r"No space left on device|Disk quota exceeded|ENOSPC", NotEnoughDisk,
      "free some room, or set LABKIT_STATE and LABKIT_CACHE to a larger disk"),
     (r"[Cc]annot allocate memory|cannot set up guest memory", NotEnoughMemory, "give the hosts less memory in hosts.yml"),
-    (r"failed to initialize at a very early stage|[Bb]undler|Gem::|conflicting dependencies|incompatible", VersionsDoNotFit,
+)  # fmt: skip
+# Of texts, where Vagrant names no class: it ended before it could.
+_EARLY: tuple[tuple[str, type[LabError], str], ...] = (
+    (r"syntax error in the following Vagrantfile|[\w-]+\.yml: ", InvalidValue, "correct the file"),
+    (r"plugins failed to|version requirements|Gem::|[Bb]undler|Unable to resolve dependency", VersionsDoNotFit,
      f"install both from one source: {INSTALL}"),
-    (r"vagrant: (No such file|not found)|vagrant['’]?: No such file", PackageMissing, INSTALL),
-    (r"labkit: (there is no link|cgroups are not)", EngineError, "see what the provisioning says"),
-    (r"hosts\.yml: ", InvalidValue, "correct the file"),
+    (r"vagrant['’]?: (No such file|not found)", PackageMissing, INSTALL),
 )  # fmt: skip
 
 
@@ -154,7 +161,7 @@ def failure(account: Account, code: int, host: str) -> LabError:
         The host it was about, or "".
     """
     said = account.message or account.last or "it said nothing"
-    kind, hint = _kind(account, f"{account.message}\n{account.last}")
+    kind, hint = _kind(account, f"{account.message}\n{account.all}")
     text = f"Vagrant ended with exit code {code}: {said[-1500:]}"
     if account.message and account.last and kind is EngineError:
         text = f"{text}\nIts last lines:\n{account.last}"
@@ -162,17 +169,12 @@ def failure(account: Account, code: int, host: str) -> LabError:
 
 
 def _kind(account: Account, text: str) -> tuple[type[LabError], str]:
-    for words, kind, hint in _BY_WORDS[:2]:  # whatever failed of it, this is why
+    name = account.error.rpartition("::")[2]
+    by_words = _CAUSES if name else _CAUSES + _EARLY
+    for words, kind, hint in by_words:
         if re.search(words, text):
             return kind, hint
-    name = account.error.rpartition("::")[2]
-    if name in _BY_CLASS:
-        return _BY_CLASS[name]
-    if not account.error:
-        for words, kind, hint in _BY_WORDS[2:]:
-            if re.search(words, text):
-                return kind, hint
-    return EngineError, "see what Vagrant says; `vagrant destroy` and `vagrant up` make the host anew"
+    return _BY_CLASS.get(name, (EngineError, "see what Vagrant says; `vagrant destroy` and `vagrant up` make it anew"))
 
 
 def overdue(account: Account, words: str, timeout_s: float, host: str) -> DeadlineExceeded:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import libvirt
 import pytest
-from _server import SSHD, Server, enter, server
+from _server import LET_IN, SSHD, Server, enter, server
 from _wait import until
 
 from labkit import Lab, _paths
@@ -430,7 +430,7 @@ def test_libvirt_of_the_server_answers_here(lab: Lab, tmp_path: Path) -> None:
     alpha.start_libvirt()
     # Where a server has it.
     alpha.run(["ln", "-s", str(alpha.sockets / "libvirt" / "libvirt-sock"), "/run/libvirt/libvirt-sock"], check=True)
-    script = 'mount -t tmpfs tmpfs "$1" && mkdir -p /run/sshd && echo ready && exec cat'
+    script = f'set -e; {LET_IN} mount -t tmpfs tmpfs "$1"; echo ready; exec cat'
     (ours_in, theirs_out), (theirs_in, ours_out) = os.pipe(), os.pipe()
     argv = ["unshare", "--mount", "sh", "-c", script, "sh", str(_paths.state_home())]
     running = alpha.spawn(argv, [theirs_in, theirs_out, theirs_out])

@@ -1,0 +1,219 @@
+"""What Vagrant says, the errors made of it, and the files in vagrant/ as Vagrant and Ruby read them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from labkit.errors import (
+    Busy,
+    DaemonFailed,
+    EngineError,
+    ImageDamaged,
+    InvalidValue,
+    LabError,
+    NotEnoughDisk,
+    NotFound,
+    PackageMissing,
+    VersionsDoNotFit,
+)
+from labkit.hosts import _vagrant_file, _vagrant_lines, _vagrant_ready
+
+REPOSITORY = Path(__file__).parent.parent.parent
+FOLDER = REPOSITORY / "vagrant"
+needs_vagrant = pytest.mark.skipif(
+    shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant"
+)
+
+
+def account_of(text: str) -> _vagrant_lines.Account:
+    account = _vagrant_lines.Account()
+    for line in text.splitlines():
+        account.hear(line)
+    return account
+
+
+def test_a_line_is_taken_apart() -> None:
+    """Commas and line breaks in a field come back as they were."""
+    line = _vagrant_lines.parse("1795624567,alpha,ui,info,==> alpha: one%!(VAGRANT_COMMA) two\\n==> alpha: three")
+    assert line
+    assert (line.target, line.kind, line.words) == ("alpha", "ui", "one, two\nthree")
+    assert _vagrant_lines.parse("/usr/lib/ruby/x.rb:7:in `create': no (Libvirt::Error)") is None
+    assert _vagrant_lines.parse("1795624567,alpha,state,not_created").data == ("not_created",)  # type: ignore[union-attr]
+
+
+def test_the_last_lines_are_kept_without_ruby() -> None:
+    """An error quotes what Vagrant said last, not the path through its own code."""
+    account = account_of("1,alpha,ui,info,==> alpha: Starting domain.\nruby: it broke\n\tfrom a.rb:1:in `b'\n")
+    assert account.last == "Starting domain.\nruby: it broke"
+
+
+# As Vagrant 2.3.4 with vagrant-libvirt 0.11.2 wrote them.
+_SAID = {
+    "no plugin": (
+        "1,,error-exit,Vagrant::Errors::ProviderNotFound,The provider 'libvirt' could not be found%!(VAGRANT_COMMA) but "
+        "was requested to\\nback the machine 'alpha'.",
+        PackageMissing, "packages vagrant",
+    ),
+    "a plugin that breaks": (
+        "Vagrant failed to initialize at a very early stage:\n\nThe plugins failed to load properly. The error message "
+        "given is\nshown below.\n\nundefined method foo for Vagrant:Module",
+        VersionsDoNotFit, "from one source",
+    ),
+    "a plugin that wants others": (
+        "Vagrant failed to initialize at a very early stage:\n\nThe plugins failed to initialize correctly.\n"
+        + "much text\n" * 20 + "Unable to resolve dependency: user requested 'vagrant-libvirt (= 0.99)'",
+        VersionsDoNotFit, "from one source",
+    ),
+    "a Vagrant that is too old": (
+        "Vagrant failed to initialize at a very early stage:\n\nThis Vagrant environment has specified that it requires "
+        "the Vagrant\nversion to satisfy the following version requirements:\n\n  >= 9.0\n",
+        VersionsDoNotFit, "from one source",
+    ),
+    "a syntax error": (
+        "Vagrant failed to initialize at a very early stage:\n\nThere is a syntax error in the following Vagrantfile. "
+        "The syntax error\nmessage is reproduced below for convenience:\n\nVagrantfile:1: unexpected end-of-input",
+        InvalidValue, "correct the file",
+    ),
+    "no libvirt": (
+        "1,,error-exit,VagrantPlugins::ProviderLibvirt::Errors::FogLibvirtConnectionError,Error while connecting to "
+        "Libvirt: Failed to connect socket to '/var/run/libvirt/libvirt-sock': No such file or directory",
+        DaemonFailed, "doctor",
+    ),
+    "a wrong checksum": (
+        "1,,error-exit,Vagrant::Errors::BoxChecksumMismatch,The checksum of the downloaded box did not match the "
+        "expected\\nvalue.",
+        ImageDamaged, "build-box --force",
+    ),
+    "no such box": ("1,,error-exit,Vagrant::Errors::BoxAddShortNotFound,The box 'x/y' could not be found", NotFound, "build"),
+    "locked": ("1,,error-exit,Vagrant::Errors::MachineActionLockedError,An action is in progress", Busy, "wait"),
+    "a full disk": (
+        "1,,error-exit,VagrantPlugins::ProviderLibvirt::Errors::FogCreateDomainVolumeError,Error while creating volume "
+        "for domain: cannot write: No space left on device",
+        NotEnoughDisk, "free some room",
+    ),
+    "a full disk in the host": (
+        "1,alpha,ui,error,    alpha: mv: write error: No space left on device\n"
+        "1,,error-exit,Vagrant::Errors::VagrantError,The SSH command responded with a non-zero exit status.",
+        NotEnoughDisk, "free some room",
+    ),
+    "something else": ("1,,error-exit,Vagrant::Errors::SomethingNew,It went wrong.", EngineError, "destroy"),
+    "nothing": ("", EngineError, "destroy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", _SAID)
+def test_what_vagrant_fails_of_is_a_typed_error(what: str) -> None:
+    """The error is of the kind that fits, quotes Vagrant, names the host and says what to do."""
+    text, kind, hint = _SAID[what]
+    error = _vagrant_lines.failure(account_of(text), 1, "alpha")
+    assert type(error) is kind
+    assert isinstance(error, LabError)
+    assert hint in error.hint
+    assert error.host == "alpha"
+    if text:
+        assert text.split(",")[-1].split("\\n")[-1].splitlines()[-1].strip()[-20:] in error.message
+
+
+def test_the_network_of_vagrant_leads_nowhere() -> None:
+    """In a lab, the network that Vagrant reaches its hosts by has no way out, and its addresses are the lab's."""
+    xml = _vagrant_ready.network_xml()
+    assert "<forward" not in xml
+    assert re.findall(r'address="([\d.]+)"', xml) == ["198.19.200.1"]
+    assert "no-ping" in xml
+
+
+@pytest.mark.parametrize("script", sorted((FOLDER / "provision").glob("*.sh")), ids=lambda path: path.stem)
+def test_provisioning_is_posix_shell(script: Path) -> None:
+    """Each script can be parsed by the shell that runs it."""
+    subprocess.run(["sh", "-n", script], check=True)
+
+
+@needs_vagrant
+@pytest.mark.parametrize("provider", ["libvirt", "virtualbox"])
+def test_vagrant_accepts_the_vagrantfile(tmp_path: Path, provider: str) -> None:
+    """`vagrant validate` finds no mistake in it, for libvirt and for VirtualBox."""
+    asked = tmp_path / "bin"
+    asked.mkdir()
+    (asked / "VBoxManage").write_text("#!/bin/sh\n[ $# -gt 0 ] && echo 7.0.10r158379\n")  # it asks for no more
+    (asked / "VBoxManage").chmod(0o755)
+    done = vagrant(tmp_path, ["validate"], PATH=f"{asked}:{os.environ['PATH']}", VAGRANT_DEFAULT_PROVIDER=provider)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"alpha,metadata,provider,{provider}" in done.stdout
+
+
+@needs_vagrant
+def test_a_missing_plugin_is_told(tmp_path: Path) -> None:
+    """Vagrant without the plugin for libvirt: what it says becomes PackageMissing."""
+    done = vagrant(tmp_path, ["up", "alpha"], VAGRANT_NO_PLUGINS="1")
+    assert isinstance(_vagrant_lines.failure(account_of(done.stdout), done.returncode, ""), PackageMissing)
+
+
+@needs_vagrant
+def test_a_plugin_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    """A plugin that calls what this Vagrant does not have: what it says becomes VersionsDoNotFit."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "vagrant-libvirt.rb").write_text("Vagrant.no_such_method\n")
+    done = vagrant(tmp_path, ["validate"], RUBYLIB=str(broken))
+    error = _vagrant_lines.failure(account_of(done.stdout + done.stderr), done.returncode, "")
+    assert isinstance(error, VersionsDoNotFit)
+    assert "no_such_method" in error.message
+
+
+@needs_vagrant
+def test_a_box_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
+    """Vagrant compares the box with the sum beside it; what it says becomes ImageDamaged."""
+    (tmp_path / "cache/boxes").mkdir(parents=True)
+    box = tmp_path / "cache/boxes/labkit-debian.box"
+    box.write_bytes(b"not what was built")
+    box.with_name(f"{box.name}.sha256").write_text(f"{'0' * 64}  {box.name}\n")
+    done = vagrant(
+        tmp_path, ["box", "add", "--name", "labkit/debian", "--checksum-type", "sha256", "--checksum", "0" * 64, str(box)]
+    )
+    error = _vagrant_lines.failure(account_of(done.stdout), done.returncode, "")
+    assert isinstance(error, ImageDamaged), str(error)
+
+
+@needs_vagrant
+def test_ruby_and_python_read_the_same(tmp_path: Path) -> None:
+    """The Vagrantfile's reader gives each host the size, engines and addresses that labkit's gives it."""
+    code = (
+        'require "json"; require "yaml"; require ARGV[0]; plan = Plan.new(ARGV[1]); '
+        "puts JSON.generate(plan.hosts.transform_values { |host| "
+        '{"cpus" => host["cpus"], "memory" => plan.send(:bytes, host["memory"]), "disk" => plan.send(:bytes, host["disk"]), '
+        '"engines" => host["engines"], "addresses" => host.fetch("addresses", {})} })'
+    )
+    path = tmp_path / "hosts.yml"
+    shutil.copy(FOLDER / "hosts.yml", path)
+    path.write_text(path.read_text().replace("  beta:\n", "  beta:\n    memory: 1.5 GB\n    engines: []\n"))
+    done = subprocess.run(
+        ["ruby", "-e", code, FOLDER / "plan.rb", path], capture_output=True, text=True, check=True
+    )
+    ours = {
+        name: {
+            "cpus": host.cpus, "memory": host.memory_bytes, "disk": host.disk_bytes, "engines": list(host.engines),
+            "addresses": {network: str(address) for network, address in host.addresses.items()},
+        }
+        for name, host in _vagrant_file.read(path).hosts.items()
+    }  # fmt: skip
+    assert json.loads(done.stdout) == ours
+
+
+def vagrant(home: Path, argv: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+    """Run Vagrant with everything of its own below `home`."""
+    environment = os.environ | {
+        "HOME": str(home), "VAGRANT_HOME": str(home), "VAGRANT_CWD": str(FOLDER), "VAGRANT_DOTFILE_PATH": str(home / "dot"),
+        "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1", "VAGRANT_DEFAULT_PROVIDER": "libvirt",
+        "LABKIT_ACCELERATION": "tcg",
+    }  # fmt: skip
+    return subprocess.run(
+        ["vagrant", *argv, "--machine-readable"], env=environment | more, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
