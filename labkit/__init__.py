@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from . import errors
     from ._listing import LabInfo, labs
     from .hosts.ssh import Ssh
+    from .hosts.vagrant_hosts import Vagrant
     from .lab import Lab
     from .machines.spec import NetworkInterface
 
-__all__ = ["Lab", "LabInfo", "NetworkInterface", "Ssh", "errors", "labs"]
+__all__ = ["Lab", "LabInfo", "NetworkInterface", "Ssh", "Vagrant", "errors", "labs"]
 
 _HOMES = {
     "Lab": "lab", "LabInfo": "_listing", "NetworkInterface": "machines.spec", "labs": "_listing", "errors": "",
-    "Ssh": "hosts.ssh",
+    "Ssh": "hosts.ssh", "Vagrant": "hosts.vagrant_hosts",
 }  # fmt: skip
 
 

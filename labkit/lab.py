@@ -203,6 +203,8 @@ class Lab:
         made = self._make(name, provider)
         self._hosts[name] = made
         self.journal("host", host=name)
+        if isinstance(made, NamespaceHost):
+            _remotes.show_way(self.folder, made)
         self.networks.restore_on(made)
         self.changes.tell(What.HOSTS, made)
         return made

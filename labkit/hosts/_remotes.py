@@ -14,12 +14,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._paths import write_whole
 from ..errors import DaemonFailed, LabError
 from . import _libvirtd
 from ._channel import Channel
+
+if TYPE_CHECKING:
+    from .base import Host
 
 Note = dict[str, Any]
 _ROOT = Path(__file__).parents[2]
@@ -68,6 +71,13 @@ def channel(note: Note) -> Channel:
     else:
         _start(note)
     return Channel(path, whose)
+
+
+def show_way(lab: Path, host: Host) -> None:
+    """Have a namespace host know the way to the virtual machines of the lab whose folder is `lab`."""
+    for note in notes(lab):
+        if "subnet" in note and note["way"] != host.address:
+            host.run(["ip", "route", "replace", note["subnet"], "via", note["way"]], check=True)
 
 
 def _argv(note: Note) -> list[str]:

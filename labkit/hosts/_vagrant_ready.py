@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -14,6 +15,8 @@ from ..storage import _system, box
 from .base import Host
 
 POOL, NETWORK = "default", "labkit-vagrant"
+SUBNET = IPv4Network("198.19.200.0/24")
+GATEWAY = str(SUBNET[1])
 POOL_FOLDER = "/var/lib/libvirt/images"
 _DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 ElementTree.register_namespace("dnsmasq", _DNSMASQ)
@@ -67,12 +70,14 @@ def command_line(home: Path) -> str:
 
 
 def network_xml() -> str:
-    """Vagrant's own network in a lab: it leads nowhere, and gives out addresses at once."""
+    """Vagrant's own network in a lab: it leads to the lab's other hosts only, and gives out addresses at once."""
     top = Element("network")
     SubElement(top, "name").text = NETWORK
+    SubElement(top, "forward", mode="open")  # which has no way out of the lab
     SubElement(top, "bridge", name="virbr-vagrant", stp="off", delay="0")
-    address = SubElement(top, "ip", address="198.19.200.1", netmask="255.255.255.0")
-    SubElement(SubElement(address, "dhcp"), "range", start="198.19.200.2", end="198.19.200.254")
+    SubElement(top, "mtu", size="9000")  # as that between hosts
+    address = SubElement(top, "ip", address=GATEWAY, netmask=str(SUBNET.netmask))
+    SubElement(SubElement(address, "dhcp"), "range", start=str(SUBNET[2]), end=str(SUBNET[-2]))
     # dnsmasq would first ping each address for three seconds.
     SubElement(SubElement(top, f"{{{_DNSMASQ}}}options"), f"{{{_DNSMASQ}}}option", value="no-ping")
     return ElementTree.tostring(top, encoding="unicode")

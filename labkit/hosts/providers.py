@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .remote import RemoteHost
 
 # The class of the hosts of a provider that a lab remembers; see `_remotes`.
-_HOSTS = {"ssh": "remote:RemoteHost"}
+_HOSTS = {"ssh": "remote:RemoteHost", "vagrant": "vagrant_hosts:VagrantHost"}
 
 
 @runtime_checkable

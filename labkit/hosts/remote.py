@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -76,8 +76,9 @@ class RemoteHost(ServedHost):
 
     @classmethod
     def start(
-        cls, lab: Lab, name: str, login: Login, *, provider: str = "ssh", address: str = "", carrier: Host | None = None
-    ) -> Self:
+        cls, lab: Lab, name: str, login: Login, *, provider: str = "ssh", address: str = "",
+        carrier: Host | None = None, more: Mapping[str, str] | None = None,
+    ) -> Self:  # fmt: skip
         """Connect to a server and have the lab remember it.
 
         Parameters
@@ -90,12 +91,14 @@ class RemoteHost(ServedHost):
             A namespace host of the lab from which it is reached, and with which it ends: it is a virtual machine
             there. By default it is reached from outside of the lab, and what the lab makes on it is removed at
             the lab's end.
+        more
+            What the provider has the lab remember besides.
 
         Raises
         ------
         Unreachable, LoginRefused, ServerChanged, PackageMissing, NameInUse, NotEnoughDisk
         """
-        note = _describe(lab, name, login, provider, address or login.server, carrier)
+        note = {**(more or {}), **_describe(lab, name, login, provider, address or login.server, carrier)}
         host = cls(lab, note)
         with FileLock(lab.folder / "hosts.lock", timeout=120):
             host.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

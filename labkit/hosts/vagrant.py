@@ -148,6 +148,10 @@ class VagrantProject:
         except (KeyError, ValueError):
             raise EngineError(f"Vagrant does not say how {name} is reached: {text[-300:]}", host=name) from None
 
+    def identity(self, name: str) -> str:
+        """What tells a machine from those that had its name before; "" if it is not there."""
+        return self._facts(name).get("UUID", "")
+
     # What is done
 
     def up(self, name: str, *, timeout_s: float = _UP_S) -> SshConfig:

@@ -175,7 +175,8 @@ def test_a_box_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     box.write_bytes(b"not what was built")
     box.with_name(f"{box.name}.sha256").write_text(f"{'0' * 64}  {box.name}\n")
     done = vagrant(
-        tmp_path, ["box", "add", "--name", "labkit/debian", "--checksum-type", "sha256", "--checksum", "0" * 64, str(box)]
+        tmp_path,
+        ["box", "add", "--name", "labkit/debian", "--checksum-type", "sha256", "--checksum", "0" * 64, str(box)],
     )
     error = _vagrant_lines.failure(account_of(done.stdout), done.returncode, "")
     assert isinstance(error, ImageDamaged), str(error)
@@ -193,9 +194,7 @@ def test_ruby_and_python_read_the_same(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yml"
     shutil.copy(FOLDER / "hosts.yml", path)
     path.write_text(path.read_text().replace("  beta:\n", "  beta:\n    memory: 1.5 GB\n    engines: []\n"))
-    done = subprocess.run(
-        ["ruby", "-e", code, FOLDER / "plan.rb", path], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["ruby", "-e", code, FOLDER / "plan.rb", path], capture_output=True, text=True, check=True)
     ours = {
         name: {
             "cpus": host.cpus, "memory": host.memory_bytes, "disk": host.disk_bytes, "engines": list(host.engines),

@@ -1,0 +1,121 @@
+"""Virtual machines from ``vagrant/hosts.yml`` as hosts of a lab.
+
+They run in the libvirt of a host of the lab, their carrier, so nothing of this machine's own is touched,
+and they end with the lab. Between them and the lab's other hosts there is a way, but none out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import _remotes, _vagrant_ready
+from ._login import Login
+from .remote import RemoteHost
+from .vagrant import SshConfig, VagrantProject, VagrantState
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+    from .base import Host
+
+CARRIER = "carrier"
+
+
+@dataclass(frozen=True, slots=True)
+class Vagrant:
+    """The hosts of a ``hosts.yml``, for ``Lab.open("class", hosts=Vagrant("vagrant/"))``.
+
+    Attributes
+    ----------
+    folder
+        With ``Vagrantfile`` and ``hosts.yml``.
+    only
+        The names of some of its hosts; by default all.
+    carrier
+        The host of the lab that they run on; it is made if it is not there.
+    """
+
+    folder: Path | str = "vagrant"
+    only: tuple[str, ...] = ()
+    carrier: str = CARRIER
+
+    def names(self) -> tuple[str, ...]:
+        """The hosts that it describes; raises `InvalidFile` for a mistake in ``hosts.yml``."""
+        from . import _vagrant_file
+
+        return tuple(self.only) or tuple(_vagrant_file.read(Path(self.folder) / "hosts.yml").hosts)
+
+    def start(self, lab: Lab, name: str) -> Host:
+        """Bring a host up, or find it, and connect to it; see `VagrantProject.up` for what is raised."""
+        carrier = lab.hosts.get(self.carrier)
+        if carrier is None or not carrier.is_alive:
+            carrier = lab.add_host(self.carrier)
+        project = VagrantProject(self.folder, carrier)
+        config = project.up(name)
+        host = VagrantHost.start(
+            lab, name, _login(config, project.identity(name)), provider=VagrantHost.provider, address=config.address,
+            carrier=carrier, more={"project": str(project.folder), "carrier_name": carrier.name, "subnet": str(_vagrant_ready.SUBNET),
+                  "way": carrier.address},
+        )  # fmt: skip
+        connect(lab, host)
+        return host
+
+
+class VagrantHost(RemoteHost):
+    """A host that is a virtual machine of Vagrant's, on another host of the lab."""
+
+    provider = "vagrant"
+
+    @property
+    def project(self) -> VagrantProject:
+        """What Vagrant is asked with."""
+        return VagrantProject(self.note["project"], self.lab[self.note["carrier_name"]])
+
+    def status(self) -> VagrantState:
+        """How the virtual machine stands; asks libvirt."""
+        return self.project.status(self.name)
+
+    def suspend(self) -> None:
+        """Write its memory to disk and end it, with all machines on it; `resume` goes on from there."""
+        self.close()
+        self.project.suspend(self.name)
+
+    def resume(self) -> None:
+        """Have it run again, suspended or halted."""
+        self.project.up(self.name)
+        self.check()
+        connect(self.lab, self)
+
+    def halt(self) -> None:
+        """Shut it down; `resume` boots it."""
+        self.close()
+        self.project.halt(self.name)
+
+    def destroy(self) -> None:
+        """Remove the virtual machine and its disk, with all machines on it; the lab forgets it."""
+        self.close()
+        self.project.destroy(self.name)
+        self.leave(give_up=True)
+
+
+def _login(config: SshConfig, identity: str) -> Login:
+    # One that was made anew has another key at the same address.
+    options = (f"HostKeyAlias=vagrant-{identity}",)
+    return Login(f"{config.user}@{config.address}", config.port, str(config.key), options)
+
+
+def connect(lab: Lab, host: Host) -> None:
+    """Have a virtual machine and the lab's other hosts know the way to each other, by its carrier."""
+    carrier = lab[_carrier(host)]
+    carrier.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
+    backbone = carrier.address.rpartition(".")[0] + ".0/24"
+    host.run(["ip", "route", "replace", backbone, "via", _vagrant_ready.GATEWAY], check=True)
+    for other in lab:
+        if other.provider == "namespace" and other.is_alive:
+            _remotes.show_way(lab.folder, other)
+
+
+def _carrier(host: Host) -> str:
+    name: str = host.note["carrier_name"]  # type: ignore[attr-defined]
+    return name
