@@ -205,7 +205,8 @@ def vagrant() -> list[Finding]:
     # Asking Vagrant for its plugins would make it write into the user's home.
     found = sorted(place for pattern in _PLUGINS for place in glob.glob(pattern))
     if not found:
-        return [first, note("Vagrant and libvirt", "the plugin vagrant-libvirt is not installed", lost, install("vagrant"))]
+        missing = "the plugin vagrant-libvirt is not installed"
+        return [first, note("Vagrant and libvirt", missing, lost, install("vagrant"))]
     meaning = "Vagrant can use the libvirt of a lab's host."
     return [first, ok("Vagrant and libvirt", os.path.basename(found[-1]), meaning)]
 

@@ -317,9 +317,7 @@ def _host(name: str, value: _Value, defaults: dict[str, Any], networks: dict[str
     own = _settings(value, (*_SETTINGS, "addresses"))
     has = defaults | own
     addresses = _addresses(own["addresses"], networks) if "addresses" in own else {}
-    return VagrantHost(
-        name, has["box"], has["cpus"], has["memory"], has["disk"], has["engines"], addresses, value.line
-    )
+    return VagrantHost(name, has["box"], has["cpus"], has["memory"], has["disk"], has["engines"], addresses, value.line)
 
 
 def _addresses(value: _Value, networks: dict[str, IPv4Network]) -> dict[str, IPv4Address]:

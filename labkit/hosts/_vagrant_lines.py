@@ -137,7 +137,8 @@ _BY_CLASS: dict[str, tuple[type[LabError], str]] = {
 _CAUSES: tuple[tuple[str, type[LabError], str], ...] = (
     (r"No space left on device|Disk quota exceeded|ENOSPC", NotEnoughDisk,
      "free some room, or set LABKIT_STATE and LABKIT_CACHE to a larger disk"),
-    (r"[Cc]annot allocate memory|cannot set up guest memory", NotEnoughMemory, "give the hosts less memory in hosts.yml"),
+    (r"[Cc]annot allocate memory|cannot set up guest memory", NotEnoughMemory,
+     "give the hosts less memory in hosts.yml"),
 )  # fmt: skip
 # Of texts, where Vagrant names no class: it ended before it could.
 _EARLY: tuple[tuple[str, type[LabError], str], ...] = (

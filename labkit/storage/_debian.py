@@ -100,7 +100,7 @@ def install(
     check_tools()
     left_out = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
     words = ["--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *left_out,
-             f"--customize-hook=sh {shlex.quote(str(hook))} \"$1\"", suite, str(target)]  # fmt: skip
+             f'--customize-hook=sh {shlex.quote(str(hook))} "$1"', suite, str(target)]  # fmt: skip
     _mmdebstrap(as_system(), words, target, temporary, lock, task)
 
 

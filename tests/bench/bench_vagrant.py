@@ -16,7 +16,8 @@ FOLDER = Path(__file__).parent.parent.parent / "vagrant"
 
 def rows(n: int = 3) -> list[Row]:
     """A cold `up` is the floor: what is suspended must be back in a third of it."""
-    times: dict[str, list[float]] = {"up, cold": [], "suspend": [], "up, suspended": [], "up, running": [], "destroy": []}
+    names = ("up, cold", "suspend", "up, suspended", "up, running", "destroy")
+    times: dict[str, list[float]] = {name: [] for name in names}
     with Lab(f"bench-{secrets.token_hex(3)}", hosts=["carrier"]) as lab:
         project = VagrantProject(FOLDER, lab["carrier"])
         steps = (project.up, project.suspend, project.up, project.up, project.destroy)
@@ -27,8 +28,9 @@ def rows(n: int = 3) -> list[Row]:
                 times[name].append(time.perf_counter() - began)
     floor = sorted(times["up, cold"])[(n - 1) // 2]
     limits = {"up, suspended": Limit(ratio=1 / 3)}
+    middle = (n - 1) // 2
     return [
-        Row(name, sorted(took)[(n - 1) // 2], min(took), max(took), floor, limits.get(name)) for name, took in times.items()
+        Row(name, sorted(took)[middle], min(took), max(took), floor, limits.get(name)) for name, took in times.items()
     ]
 
 

@@ -66,6 +66,7 @@ def cut_off_when_it_is_defined(project: VagrantProject) -> None:
         text=True, start_new_session=True,
     )  # fmt: skip
     try:
+
         def begun() -> bool:
             assert process.poll() is None, process.communicate()[0]
             known = carrier.run(["virsh", "-q", "list", "--all", "--name"])
