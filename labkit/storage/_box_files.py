@@ -14,7 +14,7 @@ MASKED = (
     "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
     "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-networkd-wait-online.service",
     "man-db.timer", "systemd-firstboot.service", "modprobe@configfs.service", "modprobe@dm_mod.service",
-    "modprobe@fuse.service", "modprobe@loop.service", "kmod-static-nodes.service", "sys-kernel-config.mount",
+    "modprobe@fuse.service", "modprobe@loop.service", "sys-kernel-config.mount",
     "sys-fs-fuse-connections.mount",
 )  # fmt: skip
 WANTED = ("labkit-keys.service",)
