@@ -11,10 +11,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from _wait import until
 
 from labkit.errors import (
     Busy,
     DaemonFailed,
+    DeadlineExceeded,
     EngineError,
     ImageDamaged,
     InvalidValue,
@@ -25,6 +27,7 @@ from labkit.errors import (
     VersionsDoNotFit,
 )
 from labkit.hosts import _vagrant_file, _vagrant_lines, _vagrant_ready
+from labkit.hosts._vagrant_run import Here, in_words
 
 REPOSITORY = Path(__file__).parent.parent.parent
 FOLDER = REPOSITORY / "vagrant"
@@ -53,6 +56,38 @@ def test_the_last_lines_are_kept_without_ruby() -> None:
     """An error quotes what Vagrant said last, not the path through its own code."""
     account = account_of("1,alpha,ui,info,==> alpha: Starting domain.\nruby: it broke\n\tfrom a.rb:1:in `b'\n")
     assert account.last == "Starting domain.\nruby: it broke"
+
+
+def test_a_field_of_several_lines_is_shown_as_several() -> None:
+    """What a provisioning script writes at once comes as one field; none of its lines is lost."""
+    account = _vagrant_lines.Account()
+    shown = account.hear("1,alpha,ui,detail,    alpha: labkit: did: one\\n    alpha: labkit: did: two")
+    assert shown == ["labkit: did: one", "labkit: did: two"]
+
+
+def test_what_runs_is_followed_line_by_line(tmp_path: Path) -> None:
+    """Its lines come as they are written, its exit code at the end, also if a child of it keeps the output open."""
+    heard: list[str] = []
+    script = "echo $WHO; pwd >&2; sleep 4 & printf end; exit 3"
+    code = Here().follow(["sh", "-c", script], {"WHO": "me"}, tmp_path, 60, heard.append)
+    assert (code, heard) == (3, ["me", str(tmp_path), "end"])
+
+
+def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """At its deadline it is killed with all that it has started."""
+    script = f"sh -c 'echo $$ > {tmp_path}/pid; exec sleep 600' & wait"
+    account = account_of("1,alpha,ui,info,==> alpha: Booting")
+    with pytest.raises(DeadlineExceeded, match="Booting"), in_words(account, "vagrant up", 0.5, "alpha"):
+        Here().follow(["sh", "-c", script], {}, tmp_path, 0.5, lambda line: None)
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: not is_running(pid), "the child has ended")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
 
 
 # As Vagrant 2.3.4 with vagrant-libvirt 0.11.2 wrote them.
