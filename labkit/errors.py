@@ -103,9 +103,12 @@ class InvalidFile(InvalidValue):
         The field, such as ``hosts.alpha.memory``; "" if it is in none.
     """
 
-    def __init__(self, what: str, *, path: str, line: int, field: str = "", hint: str = "") -> None:
-        where = [path, *([f"line {line}"] if line else []), *([field] if field else [])]
-        super().__init__(f"{', '.join(where)}: {what}", hint=hint)
+    def __init__(
+        self, message: str, *, path: str = "", line: int = 0, field: str = "", hint: str = "", host: str = "",
+        machine: str = "",
+    ) -> None:  # fmt: skip
+        where = ", ".join(filter(None, (path, f"line {line}" if line else "", field)))
+        super().__init__(f"{where}: {message}" if where else message, hint=hint, host=host, machine=machine)
         self.path = path
         self.line = line
         self.field = field

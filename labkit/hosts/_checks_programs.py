@@ -169,7 +169,6 @@ _EXTRAS = {
         "The picture of a lab has few crossing lines.",
         "The picture of a lab has more crossing lines.",
     ),
-    "Vagrant": ("vagrant", "Hosts can be made by Vagrant.", "Vagrant hosts are not available."),
 }
 
 
@@ -183,6 +182,33 @@ def extras() -> list[Finding]:
             found = f"{program} is not installed"
             findings.append(note(name, found, lost, install(program)))
     return findings
+
+
+_PLUGINS = (
+    "/usr/share/rubygems-integration/*/gems/vagrant-libvirt-*",
+    "/opt/vagrant/embedded/gems/*/gems/vagrant-libvirt-*",
+    os.path.expanduser("~/.vagrant.d/gems/*/gems/vagrant-libvirt-*"),
+)
+
+
+def vagrant() -> list[Finding]:
+    """Vagrant and its plugin for libvirt, which make hosts that are virtual machines."""
+    lost = "Vagrant hosts are not available. `./lab packages vagrant` installs what they need."
+    path = find_program("vagrant")
+    if not path:
+        return [note("Vagrant", "vagrant is not installed", lost, install("vagrant"))]
+    version, trouble = _version(path)
+    if not version:
+        fix = as_root("apt-get install --reinstall vagrant")
+        return [note("Vagrant", f"{path} does not run: {trouble}", lost, fix)]
+    first = ok("Vagrant", f"{path}, version {version}", "Hosts can be made by Vagrant.")
+    # Asking Vagrant for its plugins would make it write into the user's home.
+    found = sorted(place for pattern in _PLUGINS for place in glob.glob(pattern))
+    if not found:
+        missing = "the plugin vagrant-libvirt is not installed"
+        return [first, note("Vagrant and libvirt", missing, lost, install("vagrant"))]
+    meaning = "Vagrant can use the libvirt of a lab's host."
+    return [first, ok("Vagrant and libvirt", os.path.basename(found[-1]), meaning)]
 
 
 def docker() -> list[Finding]:

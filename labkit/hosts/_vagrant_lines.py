@@ -74,22 +74,22 @@ class Account:
         self.message = ""
         self.lines: list[Line] = []
 
-    def hear(self, text: str) -> str:
-        """Take note of a line; returns what a person may be shown of it, or ""."""
+    def hear(self, text: str) -> list[str]:
+        """Take note of a line; returns the lines of it that a person may be shown."""
         line = parse(text)
         if line is None:
             # Ruby's backtrace says nothing to who uses Vagrant.
             if text.strip() and not text.startswith("\tfrom "):
                 self._last.append(text.strip())
-            return ""
+            return []
         if line.kind == "error-exit":
             self.error, self.message = line.data[0], line.data[-1].strip()
         if line.kind != "ui":
             self.lines.append(line)
-            return ""
-        words = line.words
-        self._last.extend(part for part in words.splitlines() if part.strip())
-        return words.splitlines()[-1] if words else ""
+            return []
+        shown = [part.strip() for part in line.words.splitlines() if part.strip()]
+        self._last.extend(shown)
+        return shown
 
     @property
     def all(self) -> str:
@@ -137,7 +137,8 @@ _BY_CLASS: dict[str, tuple[type[LabError], str]] = {
 _CAUSES: tuple[tuple[str, type[LabError], str], ...] = (
     (r"No space left on device|Disk quota exceeded|ENOSPC", NotEnoughDisk,
      "free some room, or set LABKIT_STATE and LABKIT_CACHE to a larger disk"),
-    (r"[Cc]annot allocate memory|cannot set up guest memory", NotEnoughMemory, "give the hosts less memory in hosts.yml"),
+    (r"[Cc]annot allocate memory|cannot set up guest memory", NotEnoughMemory,
+     "give the hosts less memory in hosts.yml"),
 )  # fmt: skip
 # Of texts, where Vagrant names no class: it ended before it could.
 _EARLY: tuple[tuple[str, type[LabError], str], ...] = (

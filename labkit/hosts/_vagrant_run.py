@@ -136,7 +136,7 @@ class OnHost(Place):
 
 
 class Here(Place):
-    """This machine, with the libvirt that the system has."""
+    """The machine that labkit runs on, with the libvirt that its system has."""
 
     name = "this machine"
 

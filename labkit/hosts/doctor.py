@@ -170,6 +170,7 @@ def examine(*, build_image: bool = False) -> Report:
         ("cgroups", resources.cgroups, True),
         ("Docker", programs.docker, True),
         ("engines", programs.extras, True),
+        ("Vagrant", programs.vagrant, True),
         ("CRIU", programs.criu, True),
     )
     with ThreadPoolExecutor(max_workers=6) as pool:

@@ -248,11 +248,11 @@ class VagrantProject:
         account = _vagrant_lines.Account()
 
         def heard(text: str) -> None:
-            shown = account.hear(text)
-            if task and shown:
-                _show(task, shown)
-            if also and shown:
-                also(shown)
+            for shown in account.hear(text):
+                if task:
+                    _show(task, shown)
+                if also:
+                    also(shown)
 
         argv = [self.vagrant, *words, "--machine-readable"]
         with in_words(account, f"vagrant {' '.join(words)}", timeout_s, name):

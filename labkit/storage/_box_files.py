@@ -6,14 +6,16 @@ from . import _system
 
 PACKAGES = (
     *_system.PACKAGES, "openssh-server", "sudo", "ca-certificates", "iputils-ping", "e2fsprogs", "util-linux",
-    "libvirt-daemon-system", "libvirt-daemon-driver-lxc", "docker.io", "rsync",
+    "libvirt-daemon-system", "libvirt-daemon-driver-lxc", "docker.io", "apparmor", "rsync",  # Docker needs its parser
 )  # fmt: skip
 MASKED = (
     *_system.MASKED, "libvirt-guests.service", "virtlogd-admin.socket", "virtlockd-admin.socket",
-    "dnsmasq.service", "lxc.service", "lxc-net.service", "lxc-monitord.service", "nftables.service", "polkit.service",
+    "dnsmasq.service", "lxc.service", "lxc-net.service", "lxc-monitord.service", "nftables.service", "polkit.service", "apparmor.service",
     "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
     "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-networkd-wait-online.service",
-    "man-db.timer", "systemd-firstboot.service",
+    "man-db.timer", "systemd-firstboot.service", "modprobe@configfs.service", "modprobe@dm_mod.service",
+    "modprobe@fuse.service", "modprobe@loop.service", "sys-kernel-config.mount",
+    "sys-fs-fuse-connections.mount",
 )  # fmt: skip
 WANTED = ("labkit-keys.service",)
 

@@ -103,9 +103,8 @@ def _set_times(disk: Path) -> None:
     fields = ("ctime", "atime", "crtime", "ctime_extra", "atime_extra", "mtime_extra", "crtime_extra")
     values = {field: "0" if field.endswith("_extra") else f"@{EPOCH}" for field in fields}
     inodes = (2, *range(11, used + 1))
-    script.write_text(
-        "".join(f"sif <{number}> {name} {value}\n" for number in inodes for name, value in values.items())
-    )
+    lines = [f"sif <{number}> {name} {value}\n" for number in inodes for name, value in values.items()]
+    script.write_text("".join(lines))
     _run(["debugfs", "-w", "-f", str(script), str(disk)], disk)
     script.unlink()
 

@@ -15,10 +15,12 @@ import functools
 import gzip
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ NAME = "labkit/debian"
 VERSION = "1.0"
 DISK_BYTES = 10 * 2**30
 _NEEDED_BYTES = 4 * 2**30
+_UNUSED_S = 30 * 86400.0
 _FILES = ("metadata.json", "Vagrantfile", "box.img", "vmlinuz", "initrd.img")
 _ARCHIVE = "labkit-debian.box"
 
@@ -85,6 +88,7 @@ def get() -> Box:
     with contextlib.suppress(ImageDamaged):
         if (box := find()) is not None:
             box.check()
+            os.utime(box.folder)
             return box
     return build()
 
@@ -125,10 +129,13 @@ def archive(box: Box, target: Path) -> Path:
     fresh = target.with_name(f".{target.name}-new")
     with progress("Vagrant box") as task, _room():
         task.phase("packing")
-        with fresh.open("wb") as out, gzip.GzipFile("", "wb", 1, out, mtime=0) as packed:
-            with tarfile.open(fileobj=packed, mode="w|", format=tarfile.GNU_FORMAT) as tar:
-                for name in _FILES:
-                    tar.add(box.folder / name, name, filter=_plain)
+        with (
+            fresh.open("wb") as out,
+            gzip.GzipFile("", "wb", 1, out, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.GNU_FORMAT) as tar,
+        ):
+            for name in _FILES:
+                tar.add(box.folder / name, name, filter=_plain)
         with fresh.open("rb") as file:
             total = hashlib.file_digest(file, "sha256").hexdigest()
         target.with_name(f"{target.name}.sha256").write_text(f"{total}  {target.name}\n")
@@ -195,10 +202,10 @@ def _build() -> None:
         made.mkdir(mode=0o700)
         _make(work, made, lock, task)
         _manifest.write(made, {"name": NAME, "version": VERSION}, _FILES)
-        if _folder().exists():
-            discard(_folder())
         for old in _home().glob("debian-*"):
-            discard(old)
+            # Another checkout's may be in use: the disks of its hosts are layers on it.
+            if old == _folder() or time.time() - old.stat().st_mtime > _UNUSED_S:
+                discard(old)
         made.rename(_folder())
 
 

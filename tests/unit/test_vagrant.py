@@ -7,13 +7,16 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
+from _wait import until
 
 from labkit.errors import (
     Busy,
     DaemonFailed,
+    DeadlineExceeded,
     EngineError,
     ImageDamaged,
     InvalidValue,
@@ -24,6 +27,7 @@ from labkit.errors import (
     VersionsDoNotFit,
 )
 from labkit.hosts import _vagrant_file, _vagrant_lines, _vagrant_ready
+from labkit.hosts._vagrant_run import Here, in_words
 
 REPOSITORY = Path(__file__).parent.parent.parent
 FOLDER = REPOSITORY / "vagrant"
@@ -54,53 +58,80 @@ def test_the_last_lines_are_kept_without_ruby() -> None:
     assert account.last == "Starting domain.\nruby: it broke"
 
 
+def test_a_field_of_several_lines_is_shown_as_several() -> None:
+    """What a provisioning script writes at once comes as one field; none of its lines is lost."""
+    account = _vagrant_lines.Account()
+    shown = account.hear("1,alpha,ui,detail,    alpha: labkit: did: one\\n    alpha: labkit: did: two")
+    assert shown == ["labkit: did: one", "labkit: did: two"]
+
+
+def test_what_runs_is_followed_line_by_line(tmp_path: Path) -> None:
+    """Its lines come as they are written, its exit code at the end, also if a child of it keeps the output open."""
+    heard: list[str] = []
+    script = "echo $WHO; pwd >&2; sleep 4 & printf end; exit 3"
+    code = Here().follow(["sh", "-c", script], {"WHO": "me"}, tmp_path, 60, heard.append)
+    assert (code, heard) == (3, ["me", str(tmp_path), "end"])
+
+
+def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """At its deadline it is killed with all that it has started."""
+    script = f"sh -c 'echo $$ > {tmp_path}/pid; exec sleep 600' & wait"
+    account = account_of("1,alpha,ui,info,==> alpha: Booting")
+    with pytest.raises(DeadlineExceeded, match="Booting"), in_words(account, "vagrant up", 0.5, "alpha"):
+        Here().follow(["sh", "-c", script], {}, tmp_path, 0.5, lambda line: None)
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: not is_running(pid), "the child has ended")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
 # As Vagrant 2.3.4 with vagrant-libvirt 0.11.2 wrote them.
-_SAID = {
+_EARLY = "Vagrant failed to initialize at a very early stage:\n\n"
+_LIBVIRT = "VagrantPlugins::ProviderLibvirt::Errors"
+_SAID: dict[str, tuple[str, type[LabError], str]] = {
     "no plugin": (
-        "1,,error-exit,Vagrant::Errors::ProviderNotFound,The provider 'libvirt' could not be found%!(VAGRANT_COMMA) but "
-        "was requested to\\nback the machine 'alpha'.",
+        """1,,error-exit,Vagrant::Errors::ProviderNotFound,The provider 'libvirt' could not be found""",
         PackageMissing, "packages vagrant",
     ),
     "a plugin that breaks": (
-        "Vagrant failed to initialize at a very early stage:\n\nThe plugins failed to load properly. The error message "
-        "given is\nshown below.\n\nundefined method foo for Vagrant:Module",
+        f"{_EARLY}The plugins failed to load properly.\n\nundefined method foo for Vagrant:Module",
         VersionsDoNotFit, "from one source",
     ),
     "a plugin that wants others": (
-        "Vagrant failed to initialize at a very early stage:\n\nThe plugins failed to initialize correctly.\n"
-        + "much text\n" * 20 + "Unable to resolve dependency: user requested 'vagrant-libvirt (= 0.99)'",
+        f"{_EARLY}The plugins failed to initialize correctly.\n{'text' * 9}\nUnable to resolve dependency: 'x (= 0)'",
         VersionsDoNotFit, "from one source",
     ),
     "a Vagrant that is too old": (
-        "Vagrant failed to initialize at a very early stage:\n\nThis Vagrant environment has specified that it requires "
-        "the Vagrant\nversion to satisfy the following version requirements:\n\n  >= 9.0\n",
+        f"{_EARLY}This environment requires\nversion to satisfy the following version requirements:\n\n  >= 9.0\n",
         VersionsDoNotFit, "from one source",
     ),
     "a syntax error": (
-        "Vagrant failed to initialize at a very early stage:\n\nThere is a syntax error in the following Vagrantfile. "
-        "The syntax error\nmessage is reproduced below for convenience:\n\nVagrantfile:1: unexpected end-of-input",
+        f"{_EARLY}There is a syntax error in the following Vagrantfile. The message\n\nVagrantfile:1: unexpected end",
         InvalidValue, "correct the file",
     ),
     "no libvirt": (
-        "1,,error-exit,VagrantPlugins::ProviderLibvirt::Errors::FogLibvirtConnectionError,Error while connecting to "
-        "Libvirt: Failed to connect socket to '/var/run/libvirt/libvirt-sock': No such file or directory",
+        f"1,,error-exit,{_LIBVIRT}::FogLibvirtConnectionError,Error while connecting: No such file or directory",
         DaemonFailed, "doctor",
     ),
     "a wrong checksum": (
-        "1,,error-exit,Vagrant::Errors::BoxChecksumMismatch,The checksum of the downloaded box did not match the "
-        "expected\\nvalue.",
+        "1,,error-exit,Vagrant::Errors::BoxChecksumMismatch,The checksum of the downloaded box did not match\\nit.",
         ImageDamaged, "build-box --force",
     ),
-    "no such box": ("1,,error-exit,Vagrant::Errors::BoxAddShortNotFound,The box 'x/y' could not be found", NotFound, "build"),
+    "no such box": ("1,,error-exit,Vagrant::Errors::BoxAddShortNotFound,The box could not be found", NotFound, "build"),
     "locked": ("1,,error-exit,Vagrant::Errors::MachineActionLockedError,An action is in progress", Busy, "wait"),
     "a full disk": (
-        "1,,error-exit,VagrantPlugins::ProviderLibvirt::Errors::FogCreateDomainVolumeError,Error while creating volume "
-        "for domain: cannot write: No space left on device",
+        f"1,,error-exit,{_LIBVIRT}::FogCreateDomainVolumeError,cannot write: No space left on device",
         NotEnoughDisk, "free some room",
     ),
     "a full disk in the host": (
-        "1,alpha,ui,error,    alpha: mv: write error: No space left on device\n"
-        "1,,error-exit,Vagrant::Errors::VagrantError,The SSH command responded with a non-zero exit status.",
+        """\
+1,alpha,ui,error,    alpha: mv: write error: No space left on device
+1,,error-exit,Vagrant::Errors::VagrantError,The SSH command responded with a non-zero exit status.""",
         NotEnoughDisk, "free some room",
     ),
     "something else": ("1,,error-exit,Vagrant::Errors::SomethingNew,It went wrong.", EngineError, "destroy"),
@@ -174,10 +205,8 @@ def test_a_box_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     box = tmp_path / "cache/boxes/labkit-debian.box"
     box.write_bytes(b"not what was built")
     box.with_name(f"{box.name}.sha256").write_text(f"{'0' * 64}  {box.name}\n")
-    done = vagrant(
-        tmp_path,
-        ["box", "add", "--name", "labkit/debian", "--checksum-type", "sha256", "--checksum", "0" * 64, str(box)],
-    )
+    sums = ["--checksum-type", "sha256", "--checksum", "0" * 64]
+    done = vagrant(tmp_path, ["box", "add", "--name", "labkit/debian", *sums, str(box)])
     error = _vagrant_lines.failure(account_of(done.stdout), done.returncode, "")
     assert isinstance(error, ImageDamaged), str(error)
 
@@ -188,8 +217,9 @@ def test_ruby_and_python_read_the_same(tmp_path: Path) -> None:
     code = (
         'require "json"; require "yaml"; require ARGV[0]; plan = Plan.new(ARGV[1]); '
         "puts JSON.generate(plan.hosts.transform_values { |host| "
-        '{"cpus" => host["cpus"], "memory" => plan.send(:bytes, host["memory"]), "disk" => plan.send(:bytes, host["disk"]), '
-        '"engines" => host["engines"], "addresses" => host.fetch("addresses", {})} })'
+        '{"cpus" => host["cpus"], "memory" => plan.send(:bytes, host["memory"]), '
+        '"disk" => plan.send(:bytes, host["disk"]), "engines" => host["engines"], '
+        '"addresses" => host.fetch("addresses", {})} })'
     )
     path = tmp_path / "hosts.yml"
     shutil.copy(FOLDER / "hosts.yml", path)
@@ -205,12 +235,30 @@ def test_ruby_and_python_read_the_same(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == ours
 
 
+@needs_vagrant
+def test_the_workstation_gets_the_checkout(tmp_path: Path) -> None:
+    """The archive for the workstation has the files of the checkout, with their modes, and nothing that was built."""
+    checkout, target = tmp_path / "my lab", tmp_path / "dot"
+    for name in ("lab", "labkit/lab.py", ".venv/bin/python", ".git/config", "labkit/__pycache__/lab.pyc", ".ci"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(name)
+    (checkout / "lab").chmod(0o755)
+    code = "require ARGV[0]; require 'yaml'; Plan.new(ARGV[1]).pack(ARGV[2])"
+    subprocess.run(
+        ["ruby", "-e", code, FOLDER / "plan.rb", FOLDER / "hosts.yml", checkout],
+        env=os.environ | {"VAGRANT_DOTFILE_PATH": str(target)}, check=True,
+    )  # fmt: skip
+    with tarfile.open(target / "labkit.tar.gz") as archive:
+        assert sorted(archive.getnames()) == [".ci", "lab", "labkit/lab.py"]
+        assert archive.getmember("lab").mode == 0o755
+
+
 def vagrant(home: Path, argv: list[str], **more: str) -> subprocess.CompletedProcess[str]:
     """Run Vagrant with everything of its own below `home`."""
     environment = os.environ | {
-        "HOME": str(home), "VAGRANT_HOME": str(home), "VAGRANT_CWD": str(FOLDER), "VAGRANT_DOTFILE_PATH": str(home / "dot"),
-        "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1", "VAGRANT_DEFAULT_PROVIDER": "libvirt",
-        "LABKIT_ACCELERATION": "tcg",
+        "HOME": str(home), "VAGRANT_HOME": str(home), "VAGRANT_CWD": str(FOLDER),
+        "VAGRANT_DOTFILE_PATH": str(home / "dot"), "VAGRANT_CHECKPOINT_DISABLE": "1",
+        "VAGRANT_NO_COLOR": "1", "VAGRANT_DEFAULT_PROVIDER": "libvirt", "LABKIT_ACCELERATION": "tcg",
     }  # fmt: skip
     return subprocess.run(
         ["vagrant", *argv, "--machine-readable"], env=environment | more, capture_output=True, text=True, timeout=120,
