@@ -10,7 +10,8 @@ PACKAGES = (
 )  # fmt: skip
 MASKED = (
     *_system.MASKED, "libvirt-guests.service", "virtlogd-admin.socket", "virtlockd-admin.socket",
-    "dnsmasq.service", "lxc.service", "lxc-net.service", "lxc-monitord.service", "nftables.service", "polkit.service", "apparmor.service",
+    "dnsmasq.service", "lxc.service", "lxc-net.service", "lxc-monitord.service", "nftables.service", "polkit.service",
+    "apparmor.service",
     "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
     "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-networkd-wait-online.service",
     "man-db.timer", "systemd-firstboot.service", "modprobe@configfs.service", "modprobe@dm_mod.service",
