@@ -53,10 +53,13 @@ class Vagrant:
             carrier = lab.add_host(self.carrier)
         project = VagrantProject(self.folder, carrier)
         config = project.up(name)
+        more = {
+            "project": str(project.folder), "carrier_name": carrier.name, "way": carrier.address,
+            "subnet": str(_vagrant_ready.SUBNET),
+        }  # fmt: skip
         host = VagrantHost.start(
             lab, name, _login(config, project.identity(name)), provider=VagrantHost.provider, address=config.address,
-            carrier=carrier, more={"project": str(project.folder), "carrier_name": carrier.name, "subnet": str(_vagrant_ready.SUBNET),
-                  "way": carrier.address},
+            carrier=carrier, more=more,
         )  # fmt: skip
         connect(lab, host)
         return host
