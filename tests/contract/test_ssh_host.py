@@ -22,6 +22,7 @@ from _wait import until
 from labkit import Lab, _paths
 from labkit.errors import CommandFailed, DeadlineExceeded, EngineError, InvalidValue, LabError, NameInUse
 from labkit.hosts.base import Host
+from labkit.hosts.remote import RemoteHost
 from labkit.machines._line import CommandLine
 from labkit.testing import settle, take_stock
 
@@ -421,15 +422,13 @@ def test_a_killed_lab_leaves_nothing_on_the_server(lab_name: str, far: Server) -
         assert far.run(["ls", str(lab.folder)]).returncode != 0
 
 
-# ── A server with libvirt ─────────────────────────────────────────────────────────────────────
+# ── A server inside of the lab ────────────────────────────────────────────────────────────────
 
 
-def test_libvirt_of_the_server_answers_here(lab: Lab, tmp_path: Path) -> None:
-    """The server's libvirt is reached through a socket in the host's directory, by every process."""
+@pytest.fixture
+def inner(lab: Lab) -> Iterator[int]:
+    """A process of host alpha with a disk of its own for the lab's state; its number there."""
     alpha = lab["alpha"]
-    alpha.start_libvirt()
-    # Where a server has it.
-    alpha.run(["ln", "-s", str(alpha.sockets / "libvirt" / "libvirt-sock"), "/run/libvirt/libvirt-sock"], check=True)
     script = f'set -e; {LET_IN} mount -t tmpfs tmpfs "$1"; echo ready; exec cat'
     (ours_in, theirs_out), (theirs_in, ours_out) = os.pipe(), os.pipe()
     argv = ["unshare", "--mount", "sh", "-c", script, "sh", str(_paths.state_home())]
@@ -437,11 +436,29 @@ def test_libvirt_of_the_server_answers_here(lab: Lab, tmp_path: Path) -> None:
     for descriptor in (theirs_in, theirs_out):
         os.close(descriptor)
     assert os.read(ours_in, 99) == b"ready\n"
+    yield running.pid
+    running.close()
+    for descriptor in (ours_in, ours_out):
+        os.close(descriptor)
+
+
+def forget(lab: Lab, host: Host) -> None:
+    """Let the lab go on without a host."""
+    host.leave()  # type: ignore[attr-defined]
+    lab._hosts.pop(host.name)
+
+
+def test_libvirt_of_the_server_answers_here(lab: Lab, inner: int, tmp_path: Path) -> None:
+    """The server's libvirt is reached through a socket in the host's directory, by every process."""
+    alpha = lab["alpha"]
+    alpha.start_libvirt()
+    # Where a server has it.
+    alpha.run(["ln", "-s", str(alpha.sockets / "libvirt" / "libvirt-sock"), "/run/libvirt/libvirt-sock"], check=True)
     with alpha._channel() as channel:  # type: ignore[attr-defined]
         outside = channel.peer_pid()
-    inner = [*enter(outside), "nsenter", "--target", str(running.pid), "--mount", "--"]
-    virtual = Server(tmp_path, None, inner)
-    host = lab.add_host(virtual.spec("virtual", target="root@virtual.test"))
+    virtual = Server(tmp_path, None, [*enter(outside), "nsenter", "--target", str(inner), "--mount", "--"])
+    virtual.name = "libvirt.test"
+    host = lab.add_host(virtual.spec("virtual"))
     socket = host.start_libvirt()
     assert socket == host.sockets / "libvirt.sock"
     connection = libvirt.open(f"qemu+unix:///system?socket={socket}")
@@ -449,8 +466,40 @@ def test_libvirt_of_the_server_answers_here(lab: Lab, tmp_path: Path) -> None:
     assert connection.listAllDomains() == []
     connection.close()
     assert [engine.kind for engine in host.engines()] == ["kvm"]
-    host.leave()  # type: ignore[attr-defined]
-    lab._hosts.pop("virtual")
-    running.close()
-    for descriptor in (ours_in, ours_out):
-        os.close(descriptor)
+    forget(lab, host)
+
+
+def test_a_host_that_another_carries(lab: Lab, inner: int, tmp_path: Path) -> None:
+    """A server that only a host of the lab reaches: the supervisor runs there, and comes again there."""
+    alpha = lab["alpha"]
+    virtual = Server(tmp_path, None, ["nsenter", "--target", str(inner), "--mount", "--"])
+    virtual.name = "carried.test"
+    host = RemoteHost.start(lab, "carried", virtual.spec("carried").login, carrier=alpha, address="198.18.0.77")
+    lab._hosts["carried"] = host
+    assert host.run(["hostname"]).stdout == "alpha\n"
+    assert alpha.daemon_exit("remote-carried") is None
+    old = supervisor(host)
+    os.kill(old, signal.SIGKILL)
+    until(lambda: not lives(old), "it is dead")
+    assert host.run(["echo", "again"]).stdout == "again\n"
+    assert supervisor(host) != old
+    attached = Lab.attach(lab.name)["carried"]
+    assert attached.address == "198.18.0.77"
+    assert attached.run(["hostname"]).stdout == "alpha\n"
+    forget(lab, host)
+
+
+def test_a_carried_host_ends_with_its_carrier(lab_name: str, tmp_path: Path) -> None:
+    """When the carrier's first process is killed, nothing of the supervisor is left."""
+    with Lab(lab_name, hosts=["alpha"]) as lab:
+        alpha = lab["alpha"]
+        alpha.run(["sh", "-ec", LET_IN], check=True)
+        virtual = Server(tmp_path, None, ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0"; exec "$@"',
+                                          str(_paths.state_home())])  # fmt: skip
+        host = RemoteHost.start(lab, "carried", virtual.spec("carried").login, carrier=alpha)
+        pid = supervisor(host)
+        assert lives(pid)
+        with alpha._channel() as channel:  # type: ignore[attr-defined]
+            os.kill(channel.peer_pid(), signal.SIGKILL)
+        until(lambda: not lives(pid), "the supervisor has ended")
+        assert not host.is_alive
