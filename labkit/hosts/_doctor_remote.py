@@ -46,7 +46,7 @@ if sys.version_info < (3, 11):
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     tell(dict(old=sys.version.split()[0], there=[name for name in {programs!r} if shutil.which(name, path=path)]))
 else:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="labkit-doctor-") as folder:
         with open(folder + "/labkit.zip", "wb") as file:
             file.write(base64.b64decode({texts!r}))
         sys.path.insert(0, folder + "/labkit.zip")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pty
 import secrets
@@ -10,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from _wait import until
 
 from labkit import Lab, _paths
 from labkit.errors import CommandFailed, DeadlineExceeded, EngineError, InvalidValue, LabError, NameInUse
+from labkit.hosts._checks import find_program
 from labkit.hosts.base import Host
 from labkit.hosts.remote import RemoteHost
 from labkit.machines._line import CommandLine
@@ -448,17 +451,24 @@ def forget(lab: Lab, host: Host) -> None:
     lab._hosts.pop(host.name)
 
 
-def test_libvirt_of_the_server_answers_here(lab: Lab, inner: int, tmp_path: Path) -> None:
+@pytest.fixture
+def virtual(lab: Lab, inner: int, tmp_path: Path) -> Iterator[Host]:
+    """A server that has the daemons of host alpha."""
+    with lab["alpha"]._channel() as channel:  # type: ignore[attr-defined]
+        outside = channel.peer_pid()
+    there = Server(tmp_path, None, [*enter(outside), "nsenter", "--target", str(inner), "--mount", "--"])
+    there.name = f"v{secrets.token_hex(4)}.test"
+    host = lab.add_host(there.spec("virtual"))
+    yield host
+    forget(lab, host)
+
+
+def test_libvirt_of_the_server_answers_here(lab: Lab, virtual: Host) -> None:
     """The server's libvirt is reached through a socket in the host's directory, by every process."""
-    alpha = lab["alpha"]
+    alpha, host = lab["alpha"], virtual
     alpha.start_libvirt()
     # Where a server has it.
     alpha.run(["ln", "-s", str(alpha.sockets / "libvirt" / "libvirt-sock"), "/run/libvirt/libvirt-sock"], check=True)
-    with alpha._channel() as channel:  # type: ignore[attr-defined]
-        outside = channel.peer_pid()
-    virtual = Server(tmp_path, None, [*enter(outside), "nsenter", "--target", str(inner), "--mount", "--"])
-    virtual.name = "libvirt.test"
-    host = lab.add_host(virtual.spec("virtual"))
     socket = host.start_libvirt()
     assert socket == host.sockets / "libvirt.sock"
     connection = libvirt.open(f"qemu+unix:///system?socket={socket}")
@@ -466,7 +476,25 @@ def test_libvirt_of_the_server_answers_here(lab: Lab, inner: int, tmp_path: Path
     assert connection.listAllDomains() == []
     connection.close()
     assert [engine.kind for engine in host.engines()] == ["kvm"]
-    forget(lab, host)
+
+
+@pytest.mark.skipif(not find_program("dockerd"), reason="docker.io is not installed")
+def test_docker_of_the_server_answers_here(lab: Lab, virtual: Host) -> None:
+    """The server's dockerd is reached in the same way, and a large request comes through whole."""
+    alpha = lab["alpha"]
+    alpha.run(["ln", "-sf", str(alpha.start_docker()), "/run/docker.sock"], check=True)
+    socket = virtual.start_docker()
+    assert socket == virtual.sockets / "docker.sock"
+    ours, theirs = virtual.docker.api(), alpha.docker.api()
+    assert ours.info()["ID"] == theirs.info()["ID"]
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        entry = tarfile.TarInfo("noise")
+        entry.size = 8 << 20
+        archive.addfile(entry, io.BytesIO(os.urandom(entry.size)))
+    ours.import_image_from_data(content.getvalue(), repository="noise")
+    assert theirs.inspect_image("noise")["Size"] >= 8 << 20
+    theirs.remove_image("noise")
 
 
 def test_a_host_that_another_carries(lab: Lab, inner: int, tmp_path: Path) -> None:
