@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import pty
 import secrets
@@ -22,6 +23,7 @@ from _server import LET_IN, SSHD, Server, enter, server
 from _wait import until
 
 from labkit import Lab, _paths
+from labkit.cli import main
 from labkit.errors import CommandFailed, DeadlineExceeded, EngineError, InvalidValue, LabError, NameInUse
 from labkit.hosts._checks import find_program
 from labkit.hosts.base import Host
@@ -409,6 +411,37 @@ def test_the_lab_leaves_nothing_on_the_server(lab_name: str, far: Server, tmp_pa
     assert not lives(pid)
     assert not far.processes(f"sleep {mark}")
     assert far.run(["ls", str(folder)]).returncode != 0
+
+
+@pytest.mark.skipif(not Path("/var/lib/lxc").is_dir(), reason="lxc is not installed")
+def test_only_the_labs_own_machines_go_with_it(lab_name: str, far: Server) -> None:
+    """At the lab's end its containers are removed from the server; another's of the same name is not touched."""
+    with Lab(lab_name, hosts=[far.spec("delta")]) as lab:
+        machines = lab.folder / "machines"
+        machines.mkdir()
+        for name, leads_to in (("ours", machines / "ours"), ("theirs", Path("/elsewhere"))):
+            with lab["delta"].reserve_folder(machines / name, []) as commit:
+                commit()
+            assert far.run(["mkdir", "-p", f"/var/lib/lxc/{name}"]).returncode == 0
+            assert far.run(["ln", "-s", str(leads_to), f"/var/lib/lxc/{name}/machine"]).returncode == 0
+    assert far.run(["ls", "/var/lib/lxc"]).stdout == "theirs\n"
+    assert far.run(["ls", str(machines)]).returncode != 0
+    far.run(["rm", "-r", "/var/lib/lxc/theirs"])
+
+
+def test_labkit_ps_and_down(lab_name: str, far: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`labkit ps` lists the server, `labkit down` clears up on it, although its supervisor was killed before."""
+    mark = f"37{secrets.randbelow(10**6):06}"
+    lab = Lab.open(lab_name, hosts=far.spec("delta"))
+    lab["delta"].start_daemon("sleeper", ["sleep", mark])
+    assert main(["ps", "--json"]) == 0
+    (listed,) = [one for one in json.loads(capsys.readouterr().out) if one["name"] == lab_name]
+    assert listed["hosts"] == [{"name": "delta", "address": "far-away.test", "provider": "ssh", "machines": []}]
+    os.kill(supervisor(lab["delta"]), signal.SIGKILL)
+    assert main(["down", lab_name]) == 0
+    assert "1 host(s): delta" in capsys.readouterr().out
+    assert not far.processes(f"sleep {mark}")
+    assert far.run(["ls", str(lab.folder)]).returncode != 0
 
 
 def test_a_killed_lab_leaves_nothing_on_the_server(lab_name: str, far: Server) -> None:
