@@ -388,7 +388,7 @@ def test_a_host_is_added_once(lab: Lab, far: Server) -> None:
 
 def test_ssh_shares_the_connection(gamma: Host) -> None:
     """The supervisor's connection is one that ssh can be told to use."""
-    control = ["ssh", "-S", str(gamma.sockets / "ssh"), "-o", "BatchMode=yes", "root@far-away.test"]
+    control = ["ssh", "-S", str(gamma.sockets / "ssh"), "-o", "ProxyCommand=false", "root@far-away.test"]
     done = subprocess.run([*control, "hostname"], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "far-away\n", done.stderr
 
