@@ -9,7 +9,7 @@ from typing import Any
 
 from ._values import check_name
 from .errors import LabGone, NotFound
-from .hosts import _launch
+from .hosts import _launch, _remotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class LabInfo:
     Attributes
     ----------
     name, alive, hosts
-        ``hosts`` are the names of those that live.
+        ``hosts`` are the names of those that live, and of all that are reached by ssh.
     created
         Unix time.
     lease_left_s
@@ -51,7 +51,10 @@ def _info(name: str) -> LabInfo:
             info = channel.request("info")
     except LabGone:
         return LabInfo(name, False, (), created, 0.0, run)
-    hosts = tuple(host for host, state in info["hosts"].items() if state["exit"] is None)
+    hosts = (
+        *(host for host, state in info["hosts"].items() if state["exit"] is None),
+        *(note["name"] for note in _remotes.notes(_launch.folder(name))),
+    )
     return LabInfo(name, True, hosts, created, float(info["lease_left_s"]), run)
 
 

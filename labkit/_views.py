@@ -63,7 +63,7 @@ def _hosts_as_json(info: LabInfo) -> list[dict[str, Any]]:
             "machines": [
                 {"name": machine.name, "engine": machine.engine, "state": str(machine.state),
                  "memory_bytes": machine.spec.memory_bytes, "addresses": list(machine.addresses)}
-                for machine in host.machines()
+                for machine in (host.machines() if host.is_alive else [])  # a server may be out of reach
             ],
         }
         for host in Lab.attach(info.name)

@@ -30,7 +30,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="labkit", description=(about or "").splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    doctor = commands.add_parser("doctor", help="check what labs need on this machine")
+    doctor = commands.add_parser("doctor", help="check what labs need on this machine, or on a server")
+    doctor.add_argument("--host", metavar="USER@SERVER", help="a server that is reached by ssh")
+    doctor.add_argument("--port", type=int, help="of the server; by default what ~/.ssh/config says")
+    doctor.add_argument("--identity", default="", help="the file with the private key for the server")
+    doctor.add_argument("--option", action="append", default=[], help="an option of ssh's, such as ProxyJump=gate")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(execute=_doctor)
 
@@ -68,9 +72,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(words: argparse.Namespace) -> int:
-    from .hosts.doctor import examine
+    if words.host:
+        from .hosts._doctor_remote import examine_server
+        from .hosts._login import Login
 
-    report = examine(build_image=True)
+        report = examine_server(Login(words.host, words.port, words.identity, tuple(words.option)))
+    else:
+        from .hosts.doctor import examine
+
+        report = examine(build_image=True)
     if words.json:
         print(report.to_json())
     else:

@@ -36,6 +36,7 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs -o "size=$2" tmpfs "$1"
 chmod 700 "$1"
 mount -t tmpfs -o mode=700 tmpfs /root
+[ ! -d /var/lib/lxc ] || mount -t tmpfs tmpfs /var/lib/lxc
 echo ready
 exec cat
 """

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import _cgroups
@@ -172,10 +173,10 @@ _EXTRAS = {
 }
 
 
-def extras() -> list[Finding]:
+def extras(names: Iterable[str] = tuple(_EXTRAS)) -> list[Finding]:
     """Engines, host providers and tools that are not needed."""
     findings = []
-    for name, (program, meaning, lost) in _EXTRAS.items():
+    for name, (program, meaning, lost) in ((name, _EXTRAS[name]) for name in names):
         if path := find_program(program):
             findings.append(ok(name, path, meaning))
         else:

@@ -33,7 +33,7 @@ import termios
 import time
 from typing import Any
 
-from ._far_host import PATH, Refused, clear, exit_code, keep_daemon, read_daemon, settle, start
+from ._far_host import PATH, Refused, clear, exit_code, keep_daemon, read_daemon, remember_undo, settle, start
 from ._wire import Inflow, Outflow, Wire
 
 GREETING = b"\nlabkit is here\n"
@@ -293,6 +293,7 @@ class Far:
             raise
         owner = self.clients.setdefault(client, Client())
         owner.undo, owner.folder = undo, folder
+        remember_undo(self.folder, os.path.basename(folder), undo)
         return {}
 
     def do_commit(self, call: int, client: int) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def clear(config: dict[str, Any]) -> None:
     machines = os.path.join(config["lab"], "machines")
     for name in os.listdir(machines) if os.path.isdir(machines) else []:
         if _text(os.path.join(machines, name, "host")) == config["name"]:
-            _end_machine(name, os.path.join(machines, name))
+            _end_machine(name, os.path.join(machines, name), config["folder"])
     for daemon in known:
         if daemon and daemon["exit"] is None:
             _end_group(daemon)
@@ -152,18 +152,31 @@ def _text(path: str) -> str:
         return ""
 
 
-def _end_machine(name: str, folder: str) -> None:
-    """Remove a machine of any engine: a domain that uses its folder, a container that bears its mark."""
-    told = _say(["virsh", "dumpxml", name])
+def remember_undo(host: str, machine: str, undo: list[list[str]]) -> None:
+    """Note how a machine is taken back, for the end of the lab."""
+    folder = os.path.join(host, "undo")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    write_whole(os.path.join(folder, machine), json.dumps(undo))
+
+
+def _end_machine(name: str, folder: str, host: str) -> None:
+    """Remove a machine of any engine, and nothing of that name that is not this lab's.
+
+    A domain is if it uses the folder, an LXC container if it leads there, one of Docker's if the lab has made
+    one of that name, for no other can be then.
+    """
+    made = _text(os.path.join(host, "undo", name))
     steps = []
-    if folder in told:
+    if folder in _say(["virsh", "dumpxml", name]):
         steps = [["virsh", "destroy", name],
                  ["virsh", "undefine", name, "--managed-save", "--snapshots-metadata", "--nvram"]]  # fmt: skip
     containers = _say(["docker", "ps", "-aq", "--filter", f"label=labkit.machine={name}"]).split()
-    if containers:
+    if containers and "docker" in made:
         steps.append(["docker", "rm", "-f", *containers])
-    if os.path.exists(os.path.join("/var/lib/lxc", name, "config")):
-        steps += [["lxc-stop", "-k", "-n", name], ["rm", "-rf", os.path.join("/var/lib/lxc", name)]]
+    place = os.path.join("/var/lib/lxc", name)
+    with contextlib.suppress(OSError):
+        if os.readlink(os.path.join(place, "machine")) == folder:
+            steps += [["lxc-stop", "-k", "-n", name], ["rm", "-rf", place]]
     for argv in steps:
         _say(argv)
     shutil.rmtree(folder, ignore_errors=True)

@@ -70,13 +70,13 @@ class Login:
             words += ["-i", self.identity, "-o", "IdentitiesOnly=yes"]
         return words
 
-    def argv(self, control: Path, known_hosts: Path) -> list[str]:
+    def argv(self, control: Path | None, known_hosts: Path) -> list[str]:
         """The ssh command for a connection that others can share; a command for the server is to follow.
 
         Parameters
         ----------
         control
-            The socket by which it is shared.
+            The socket by which it is shared; None: it is not.
         known_hosts
             Where the keys of servers are noted that nobody knew, unless the user has said where.
 
@@ -94,7 +94,8 @@ class Login:
             raise PackageMissing("ssh is not installed", hint=install("ssh"))
         ours = {
             "BatchMode": "yes", "ConnectTimeout": "10", "ServerAliveInterval": "5", "ServerAliveCountMax": "3",
-            "ControlMaster": "yes", "ControlPath": str(control).replace("%", "%%"), "ControlPersist": "no",
+            "ControlMaster": "yes" if control else "no", "ControlPersist": "no",
+            "ControlPath": str(control).replace("%", "%%") if control else "none",
             "ClearAllForwardings": "yes", "ForwardAgent": "no", "ForwardX11": "no", "RequestTTY": "no",
             "RemoteCommand": "none", "PermitLocalCommand": "no", "LogLevel": "ERROR", "EscapeChar": "none",
         }  # fmt: skip

@@ -233,9 +233,9 @@ class RemoteServer(Server):
     ) -> None:
         """Reserve the name here, where all hosts of the lab see it, then make the folder on the server."""
         os.mkdir(folder, 0o700)
+        self.folders[client] = folder  # given back when the client hangs up, whatever fails until then
         self._reservation(folder).write_text(folder)
         Path(folder, "host").write_text(self.config["name"])
-        self.folders[client] = folder
 
         def answered(answer: Answer) -> None:
             if "error" in answer:

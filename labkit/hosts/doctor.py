@@ -52,9 +52,10 @@ _LOOKS = {State.OK: ("●", "green"), State.NOTE: ("!", "yellow"), State.FAIL: (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the doctor found."""
+    """All that the doctor found, and where, such as ``on user@server``."""
 
     findings: tuple[Finding, ...]
+    where: str = "here"
 
     @property
     def can_start(self) -> bool:
@@ -68,8 +69,8 @@ class Report:
         notes = sum(finding.state is State.NOTE for finding in self.findings)
         noted = f" {_count(notes, 'thing')} to know." if notes else ""
         if self.can_start:
-            return f"Labs work here.{noted}"
-        return f"Labs do not work here yet: {_count(fails, 'thing')} to fix.{noted}"
+            return f"Labs work {self.where}.{noted}"
+        return f"Labs do not work {self.where} yet: {_count(fails, 'thing')} to fix.{noted}"
 
     def to_json(self) -> str:
         """The report as JSON text."""
@@ -131,9 +132,9 @@ def _count(number: int, word: str) -> str:
 
 # ── Examining ─────────────────────────────────────────────────────────────────────────────────
 
-_Check = Callable[[], Finding | Iterable[Finding]]
+Check = Callable[[], Finding | Iterable[Finding]]
 # What a lab does in its namespaces.
-_INSIDE: tuple[tuple[str, _Check], ...] = (
+_INSIDE: tuple[tuple[str, Check], ...] = (
     ("mounts", inside.mounts),
     ("overlayfs", inside.overlay),
     ("network devices", inside.links),
@@ -153,7 +154,7 @@ def examine(*, build_image: bool = False) -> Report:
     from concurrent.futures import ThreadPoolExecutor
 
     # Name, check, and whether labs work without.
-    checks: tuple[tuple[str, _Check, bool], ...] = (
+    checks: tuple[tuple[str, Check, bool], ...] = (
         ("operating system", resources.system, False),
         ("namespaces", _namespaces, False),
         ("/dev/kvm", partial(programs.kvm, build_image=build_image), True),
@@ -174,11 +175,11 @@ def examine(*, build_image: bool = False) -> Report:
         ("CRIU", programs.criu, True),
     )
     with ThreadPoolExecutor(max_workers=6) as pool:
-        groups = pool.map(lambda check: _guarded(*check), checks)
+        groups = pool.map(lambda check: guarded(*check), checks)
         return Report(tuple(finding for group in groups for finding in group))
 
 
-def _guarded(name: str, check: _Check, optional: bool) -> list[Finding]:
+def guarded(name: str, check: Check, optional: bool) -> list[Finding]:
     """What a check finds; that it failed itself is a finding too."""
     state = State.NOTE if optional else State.FAIL
     try:
@@ -196,7 +197,7 @@ def _namespaces() -> Iterable[Finding]:
     first = inside.namespaces()
     if first.state is State.FAIL:
         return [first, inside.tun_file()]
-    rest = (_guarded(name, check, optional=False) for name, check in _INSIDE)
+    rest = (guarded(name, check, optional=False) for name, check in _INSIDE)
     return [first, *(finding for findings in rest for finding in findings)]
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from .._values import check_name
-from ..errors import InvalidValue
+from ..errors import InvalidValue, NameInUse
 
 if TYPE_CHECKING:
     from ..lab import Lab
@@ -51,8 +51,8 @@ def by_name(hosts: HostsWanted) -> dict[str, HostSpec | None]:
         made_from = one if isinstance(one, HostSpec) else None
         for name in made_from.names() if made_from else [one]:
             check_name(name, "name of a host")
-            if made_from and str(name) in wanted:
-                raise InvalidValue(f"two hosts are called {name}", hint="give one of them another name=…")
+            if str(name) in wanted:
+                raise NameInUse(f"two hosts are called {name}", hint="give one of them another name")
             wanted[str(name)] = made_from
     return wanted
 

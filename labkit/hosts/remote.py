@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock
 
+from .. import _paths
 from ..errors import DaemonFailed, LabError, PackageMissing
 from . import _launch, _remotes
 from ._channel import Channel, Running
@@ -256,7 +257,11 @@ def _describe(lab: Lab, name: str, login: Login, provider: str, address: str, ca
 
 def _origin(lab: str) -> str:
     """Tells the labs of one user on one computer from all others, without saying who that is."""
-    with contextlib.suppress(OSError):
-        machine = Path("/etc/machine-id").read_text().strip()
-        return hashlib.sha256(f"{machine} {os.geteuid()} {_launch.key(lab)}".encode()).hexdigest()[:24]
-    return _launch.key(lab)
+    note = _paths.state_home() / ".origin"
+    if not note.exists():
+        fresh = note.with_name(f".origin-{secrets.token_hex(8)}")
+        fresh.write_text(secrets.token_hex(16))
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.link(fresh, note)
+        fresh.unlink()
+    return f"{note.read_text()}-{_launch.key(lab)}"

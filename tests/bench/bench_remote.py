@@ -50,7 +50,7 @@ def _check(stdout: str) -> None:
 
 
 def _cases(host: Host, target: str) -> dict[str, Callable[[], float | None]]:
-    ssh = ["ssh", "-S", str(host.sockets / "ssh"), "-o", "BatchMode=yes", target]
+    ssh = ["ssh", "-S", str(host.sockets / "ssh"), "-o", "ProxyCommand=false", target]
     return {
         "ssh … true": _each(lambda: _bare([*ssh, "true"])),
         'host.run(["true"])': _each(lambda: host.run(["true"])),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import pty
 import secrets
@@ -10,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,8 +23,11 @@ from _server import LET_IN, SSHD, Server, enter, server
 from _wait import until
 
 from labkit import Lab, _paths
+from labkit.cli import main
 from labkit.errors import CommandFailed, DeadlineExceeded, EngineError, InvalidValue, LabError, NameInUse
+from labkit.hosts._checks import find_program
 from labkit.hosts.base import Host
+from labkit.hosts.remote import RemoteHost
 from labkit.machines._line import CommandLine
 from labkit.testing import settle, take_stock
 
@@ -382,7 +388,7 @@ def test_a_host_is_added_once(lab: Lab, far: Server) -> None:
 
 def test_ssh_shares_the_connection(gamma: Host) -> None:
     """The supervisor's connection is one that ssh can be told to use."""
-    control = ["ssh", "-S", str(gamma.sockets / "ssh"), "-o", "BatchMode=yes", "root@far-away.test"]
+    control = ["ssh", "-S", str(gamma.sockets / "ssh"), "-o", "ProxyCommand=false", "root@far-away.test"]
     done = subprocess.run([*control, "hostname"], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "far-away\n", done.stderr
 
@@ -407,6 +413,37 @@ def test_the_lab_leaves_nothing_on_the_server(lab_name: str, far: Server, tmp_pa
     assert far.run(["ls", str(folder)]).returncode != 0
 
 
+@pytest.mark.skipif(not Path("/var/lib/lxc").is_dir(), reason="lxc is not installed")
+def test_only_the_labs_own_machines_go_with_it(lab_name: str, far: Server) -> None:
+    """At the lab's end its containers are removed from the server; another's of the same name is not touched."""
+    with Lab(lab_name, hosts=[far.spec("delta")]) as lab:
+        machines = lab.folder / "machines"
+        machines.mkdir()
+        for name, leads_to in (("ours", machines / "ours"), ("theirs", Path("/elsewhere"))):
+            with lab["delta"].reserve_folder(machines / name, []) as commit:
+                commit()
+            assert far.run(["mkdir", "-p", f"/var/lib/lxc/{name}"]).returncode == 0
+            assert far.run(["ln", "-s", str(leads_to), f"/var/lib/lxc/{name}/machine"]).returncode == 0
+    assert far.run(["ls", "/var/lib/lxc"]).stdout == "theirs\n"
+    assert far.run(["ls", str(machines)]).returncode != 0
+    far.run(["rm", "-r", "/var/lib/lxc/theirs"])
+
+
+def test_labkit_ps_and_down(lab_name: str, far: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`labkit ps` lists the server, `labkit down` clears up on it, although its supervisor was killed before."""
+    mark = f"37{secrets.randbelow(10**6):06}"
+    lab = Lab.open(lab_name, hosts=far.spec("delta"))
+    lab["delta"].start_daemon("sleeper", ["sleep", mark])
+    assert main(["ps", "--json"]) == 0
+    (listed,) = [one for one in json.loads(capsys.readouterr().out) if one["name"] == lab_name]
+    assert listed["hosts"] == [{"name": "delta", "address": "far-away.test", "provider": "ssh", "machines": []}]
+    os.kill(supervisor(lab["delta"]), signal.SIGKILL)
+    assert main(["down", lab_name]) == 0
+    assert "1 host(s): delta" in capsys.readouterr().out
+    assert not far.processes(f"sleep {mark}")
+    assert far.run(["ls", str(lab.folder)]).returncode != 0
+
+
 def test_a_killed_lab_leaves_nothing_on_the_server(lab_name: str, far: Server) -> None:
     """When the lab's first process is killed, the supervisor clears up on the server and ends."""
     mark = f"36{secrets.randbelow(10**6):06}"
@@ -421,15 +458,13 @@ def test_a_killed_lab_leaves_nothing_on_the_server(lab_name: str, far: Server) -
         assert far.run(["ls", str(lab.folder)]).returncode != 0
 
 
-# ── A server with libvirt ─────────────────────────────────────────────────────────────────────
+# ── A server inside of the lab ────────────────────────────────────────────────────────────────
 
 
-def test_libvirt_of_the_server_answers_here(lab: Lab, tmp_path: Path) -> None:
-    """The server's libvirt is reached through a socket in the host's directory, by every process."""
+@pytest.fixture
+def inner(lab: Lab) -> Iterator[int]:
+    """A process of host alpha with a disk of its own for the lab's state; its number there."""
     alpha = lab["alpha"]
-    alpha.start_libvirt()
-    # Where a server has it.
-    alpha.run(["ln", "-s", str(alpha.sockets / "libvirt" / "libvirt-sock"), "/run/libvirt/libvirt-sock"], check=True)
     script = f'set -e; {LET_IN} mount -t tmpfs tmpfs "$1"; echo ready; exec cat'
     (ours_in, theirs_out), (theirs_in, ours_out) = os.pipe(), os.pipe()
     argv = ["unshare", "--mount", "sh", "-c", script, "sh", str(_paths.state_home())]
@@ -437,11 +472,36 @@ def test_libvirt_of_the_server_answers_here(lab: Lab, tmp_path: Path) -> None:
     for descriptor in (theirs_in, theirs_out):
         os.close(descriptor)
     assert os.read(ours_in, 99) == b"ready\n"
-    with alpha._channel() as channel:  # type: ignore[attr-defined]
+    yield running.pid
+    running.close()
+    for descriptor in (ours_in, ours_out):
+        os.close(descriptor)
+
+
+def forget(lab: Lab, host: Host) -> None:
+    """Let the lab go on without a host."""
+    host.leave()  # type: ignore[attr-defined]
+    lab._hosts.pop(host.name)
+
+
+@pytest.fixture
+def virtual(lab: Lab, inner: int, tmp_path: Path) -> Iterator[Host]:
+    """A server that has the daemons of host alpha."""
+    with lab["alpha"]._channel() as channel:  # type: ignore[attr-defined]
         outside = channel.peer_pid()
-    inner = [*enter(outside), "nsenter", "--target", str(running.pid), "--mount", "--"]
-    virtual = Server(tmp_path, None, inner)
-    host = lab.add_host(virtual.spec("virtual", target="root@virtual.test"))
+    there = Server(tmp_path, None, [*enter(outside), "nsenter", "--target", str(inner), "--mount", "--"])
+    there.name = f"v{secrets.token_hex(4)}.test"
+    host = lab.add_host(there.spec("virtual"))
+    yield host
+    forget(lab, host)
+
+
+def test_libvirt_of_the_server_answers_here(lab: Lab, virtual: Host) -> None:
+    """The server's libvirt is reached through a socket in the host's directory, by every process."""
+    alpha, host = lab["alpha"], virtual
+    alpha.start_libvirt()
+    # Where a server has it.
+    alpha.run(["ln", "-s", str(alpha.sockets / "libvirt" / "libvirt-sock"), "/run/libvirt/libvirt-sock"], check=True)
     socket = host.start_libvirt()
     assert socket == host.sockets / "libvirt.sock"
     connection = libvirt.open(f"qemu+unix:///system?socket={socket}")
@@ -449,8 +509,58 @@ def test_libvirt_of_the_server_answers_here(lab: Lab, tmp_path: Path) -> None:
     assert connection.listAllDomains() == []
     connection.close()
     assert [engine.kind for engine in host.engines()] == ["kvm"]
-    host.leave()  # type: ignore[attr-defined]
-    lab._hosts.pop("virtual")
-    running.close()
-    for descriptor in (ours_in, ours_out):
-        os.close(descriptor)
+
+
+@pytest.mark.skipif(not find_program("dockerd"), reason="docker.io is not installed")
+def test_docker_of_the_server_answers_here(lab: Lab, virtual: Host) -> None:
+    """The server's dockerd is reached in the same way, and a large request comes through whole."""
+    alpha = lab["alpha"]
+    alpha.run(["ln", "-sf", str(alpha.start_docker()), "/run/docker.sock"], check=True)
+    socket = virtual.start_docker()
+    assert socket == virtual.sockets / "docker.sock"
+    ours, theirs = virtual.docker.api(), alpha.docker.api()
+    assert ours.info()["ID"] == theirs.info()["ID"]
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        entry = tarfile.TarInfo("noise")
+        entry.size = 8 << 20
+        archive.addfile(entry, io.BytesIO(os.urandom(entry.size)))
+    ours.import_image_from_data(content.getvalue(), repository="noise")
+    assert theirs.inspect_image("noise")["Size"] >= 8 << 20
+    theirs.remove_image("noise")
+
+
+def test_a_host_that_another_carries(lab: Lab, inner: int, tmp_path: Path) -> None:
+    """A server that only a host of the lab reaches: the supervisor runs there, and comes again there."""
+    alpha = lab["alpha"]
+    virtual = Server(tmp_path, None, ["nsenter", "--target", str(inner), "--mount", "--"])
+    virtual.name = "carried.test"
+    host = RemoteHost.start(lab, "carried", virtual.spec("carried").login, carrier=alpha, address="198.18.0.77")
+    lab._hosts["carried"] = host
+    assert host.run(["hostname"]).stdout == "alpha\n"
+    assert alpha.daemon_exit("remote-carried") is None
+    old = supervisor(host)
+    os.kill(old, signal.SIGKILL)
+    until(lambda: not lives(old), "it is dead")
+    assert host.run(["echo", "again"]).stdout == "again\n"
+    assert supervisor(host) != old
+    attached = Lab.attach(lab.name)["carried"]
+    assert attached.address == "198.18.0.77"
+    assert attached.run(["hostname"]).stdout == "alpha\n"
+    forget(lab, host)
+
+
+def test_a_carried_host_ends_with_its_carrier(lab_name: str, tmp_path: Path) -> None:
+    """When the carrier's first process is killed, nothing of the supervisor is left."""
+    with Lab(lab_name, hosts=["alpha"]) as lab:
+        alpha = lab["alpha"]
+        alpha.run(["sh", "-ec", LET_IN], check=True)
+        virtual = Server(tmp_path, None, ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0"; exec "$@"',
+                                          str(_paths.state_home())])  # fmt: skip
+        host = RemoteHost.start(lab, "carried", virtual.spec("carried").login, carrier=alpha)
+        pid = supervisor(host)
+        assert lives(pid)
+        with alpha._channel() as channel:  # type: ignore[attr-defined]
+            os.kill(channel.peer_pid(), signal.SIGKILL)
+        until(lambda: not lives(pid), "the supervisor has ended")
+        assert not host.is_alive

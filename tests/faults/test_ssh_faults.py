@@ -29,7 +29,10 @@ from labkit.errors import (
     ServerChanged,
     Unreachable,
 )
+from labkit.hosts._checks import find_program
+from labkit.hosts._doctor_remote import examine_server
 from labkit.hosts.base import Host
+from labkit.hosts.remote import RemoteHost
 from labkit.testing import settle, take_stock
 
 pytestmark = [
@@ -60,12 +63,14 @@ def far(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def check_that_it_is_not_added(lab: Lab, spec: Ssh, kind: type[LabError], sentence: str, hint: str) -> None:
+def check_that_it_is_not_added(
+    lab: Lab, spec: Ssh, kind: type[LabError], sentence: str, hint: str, carrier: Host | None = None
+) -> None:
     """Adding the server fails in those words, and the lab has nothing of it, here or in another process."""
     before = take_stock(lab.name)
     began = time.monotonic()
     with pytest.raises(kind, match=sentence) as caught:
-        lab.add_host(spec)
+        RemoteHost.start(lab, spec.name, spec.login, carrier=carrier) if carrier else lab.add_host(spec)
     assert time.monotonic() - began < BOUND_S
     assert caught.type is kind
     assert hint in caught.value.hint
@@ -83,9 +88,9 @@ def proxy(words: str) -> dict[str, Any]:
 
 
 def test_a_name_that_nobody_knows(lab: Lab) -> None:
-    """ssh's own answer for a name that cannot be: reserved names are never looked up outside."""
-    spec = Ssh("me@nowhere.invalid", name="gamma", options=["ProxyCommand=none"])
-    check_that_it_is_not_added(lab, spec, Unreachable, "is not known", "spelling")
+    """ssh's own answer, on a host of the lab: nobody outside is asked."""
+    spec = Ssh("me@nowhere.invalid", name="gamma")
+    check_that_it_is_not_added(lab, spec, Unreachable, "is not known", "spelling", lab["alpha"])
 
 
 @pytest.mark.parametrize(
@@ -100,9 +105,9 @@ def test_a_server_that_is_not_there(lab: Lab, said: str, sentence: str) -> None:
 
 
 def test_nobody_listens(lab: Lab) -> None:
-    """A port on which nobody listens is refused by this machine's own kernel."""
-    spec = Ssh("me@127.0.0.1", name="gamma", port=1)
-    check_that_it_is_not_added(lab, spec, Unreachable, "does not accept", "port")
+    """ssh's own answer for a port on which nobody listens, inside of the lab."""
+    spec = Ssh(f"me@{lab['alpha'].address}", name="gamma", port=1)
+    check_that_it_is_not_added(lab, spec, Unreachable, "does not accept", "port", lab["alpha"])
 
 
 def test_a_key_that_is_refused(lab: Lab, far: Server) -> None:
@@ -148,17 +153,53 @@ def test_a_server_without_python(lab: Lab, far: Server) -> None:
     check_that_it_is_not_added(lab, far.spec(), PackageMissing, "no python3", "apt-get install python3")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a server of an ordinary user has no other user to log in")
-def test_a_user_who_may_not_become_root(lab: Lab, far: Server) -> None:
-    """Without `sudo -n` nothing can be made there; the line that allows it is told."""
+def log_in_as_nobody(far: Server) -> None:
+    """Let a user without rights in, with a shell."""
     far.user = "nobody"
     far.run(["sh", "-c", "cp /etc/passwd /run/passwd; sed -i 's,^\\(nobody:.*:\\)[^:]*$,\\1/bin/sh,' /run/passwd"])
     assert far.run(["mount", "--bind", "/run/passwd", "/etc/passwd"]).returncode == 0
-    far.folder.chmod(0o755)
-    for parent in far.folder.parents:
-        if parent.name.startswith("pytest-"):
-            parent.chmod(0o755)
+    for folder in (far.folder, far.folder.parent, far.folder.parent.parent):
+        folder.chmod(0o755)
+
+
+as_nobody = pytest.mark.skipif(os.geteuid() != 0, reason="a server of an ordinary user has no other user to log in")
+
+
+@as_nobody
+def test_a_user_who_may_not_become_root(lab: Lab, far: Server) -> None:
+    """Without `sudo -n` nothing can be made there; the line that allows it is told."""
+    log_in_as_nobody(far)
     check_that_it_is_not_added(lab, far.spec(), LoginRefused, "may not become root", "nobody ALL=")
+
+
+# What sudo does for somebody who may: the options are passed over, the rest is run by root.
+_SUDO = """
+#include <unistd.h>
+int main(int count, char **words) {
+    if (count < 3 || setgid(0) || setuid(0)) return 1;
+    setenv("SUDO_UID", "65534", 1);
+    execvp(words[2], words + 2);
+    return 127;
+}
+"""
+
+
+@as_nobody
+@pytest.mark.skipif(not find_program("gcc"), reason="gcc is not installed")
+def test_a_user_who_becomes_root(lab: Lab, far: Server) -> None:
+    """Who may become root by `sudo -n` does all as root, the doctor's checks too."""
+    log_in_as_nobody(far)
+    (far.folder / "sudo.c").write_text("#include <stdlib.h>" + _SUDO)
+    subprocess.run(["gcc", "-o", str(far.folder / "sudo"), str(far.folder / "sudo.c")], check=True)
+    assert far.run(["mount", "-t", "tmpfs", "tmpfs", "/usr/local/bin"]).returncode == 0
+    assert far.run(["cp", str(far.folder / "sudo"), "/usr/local/bin/sudo"]).returncode == 0
+    assert far.run(["chmod", "4755", "/usr/local/bin/sudo"]).returncode == 0
+    host = lab.add_host(far.spec())
+    assert host.run(["sh", "-c", "id -u; id -ru; echo $HOME"]).stdout == "0\n0\n/root\n"
+    report = examine_server(far.spec().login)
+    assert "becomes root" in report.findings[0].found
+    assert not [finding for finding in report.findings if finding.fix.startswith("ssh") and "sudo" not in finding.fix]
+    forget(lab, host)
 
 
 def fill(far: Server, lab: Lab) -> None:

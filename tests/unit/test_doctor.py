@@ -88,8 +88,8 @@ def test_a_check_that_crashes_is_a_finding() -> None:
     def broken() -> Finding:
         return Finding("x", State.OK, str(1 // 0), "")
 
-    (needed,) = doctor._guarded("x", broken, optional=False)
-    (extra,) = doctor._guarded("x", broken, optional=True)
+    (needed,) = doctor.guarded("x", broken, optional=False)
+    (extra,) = doctor.guarded("x", broken, optional=True)
     assert (needed.state, extra.state) == (State.FAIL, State.NOTE)
     assert "ZeroDivisionError" in needed.found
 

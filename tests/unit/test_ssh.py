@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from labkit import Ssh
-from labkit.errors import InvalidName, InvalidValue, NotFound
+from labkit.errors import InvalidName, InvalidValue, NameInUse, NotFound
 from labkit.hosts import _ssh_words
 from labkit.hosts._login import Login, _trust
 from labkit.hosts._wire import WINDOW, Inflow, Outflow, Wire
@@ -86,7 +86,7 @@ def test_hosts_that_are_wanted() -> None:
     assert by_name(["alpha", spec]) == {"alpha": None, "gamma": spec}
     assert by_name(spec) == {"gamma": spec}
     assert one_by_name("delta", spec) == {"delta": spec}
-    with pytest.raises(InvalidValue, match="two hosts"):
+    with pytest.raises(NameInUse, match="two hosts"):
         by_name([spec, spec])
     with pytest.raises(InvalidValue, match="made from"):
         one_by_name("delta", "server")  # type: ignore[arg-type]
