@@ -174,6 +174,10 @@ class Host(ABC):
 
         return RemoteFiles(self)
 
+    def socket_there(self, name: str) -> Path:
+        """Where a command on the host finds the socket that lies here as `name`, such as ``docker.sock``."""
+        return (self.sockets / name).resolve()
+
     def program(self, path: Path) -> str:
         """Where the host has a program of labkit, which is a file on this machine."""
         return str(self.files.bring(path))

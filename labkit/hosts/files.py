@@ -97,10 +97,7 @@ class HostFiles(ABC):
         return self.read(path).decode(errors="replace")
 
     def peek(self, path: Path, length: int) -> bytes:
-        """The first bytes of a file that others can put anything in the place of: no link is followed, nothing waits.
-
-        It may have fewer bytes than it promises, but never more than `length` are read.
-        """
+        """At most so many bytes of a file in whose place others can put anything: follows no link, never waits."""
         data: bytes = self._call("read", os.fspath(path), 0, length, True)
         return data
 

@@ -302,7 +302,7 @@ class DockerEngine(Engine[DockerMachine]):
 
     def argv(self, what: str, *words: str) -> list[str]:
         """What the host does beside its dockerd, which it asks by itself; see `_docker_inside`."""
-        return self._aside(what, str(self.host.sockets / "docker.sock"), *words)
+        return self._aside(what, str(self.host.socket_there("docker.sock")), *words)
 
     def inside(self, what: str, *words: str) -> str:
         """Have something done on the host itself; see `_docker_inside`."""

@@ -202,7 +202,7 @@ class KvmEngine(Engine[KvmMachine]):
     def connection_path(self) -> Path:
         """The socket of the host's libvirt as its daemon knows it."""
         self.connection()
-        return (self.host.sockets / "libvirt.sock").resolve()
+        return self.host.socket_there("libvirt.sock")
 
     def _make(
         self, spec: KvmSpec, image: Image, cards: list[NetworkInterface], boot: Callable[[Domain], None],

@@ -36,8 +36,9 @@ _STOP_S = 30
 _ANSWER_S = 10
 _USUAL_S = 1.5
 _OF_MEMORY = ("parallel", "compress", "auto_converge", "postcopy", "max_downtime")
-# NOTES HOST COMMAND…: what is done where the machine is on HOST.
+# NOTES HOST COMMAND…: what is done where the machine is on HOST, and where it is not.
 _IF_ON = 'notes=$1 host=$2; shift 2; [ "$(cat "$notes/host" 2>/dev/null)" = "$host" ] || exit 0; exec "$@"'
+_UNLESS_ON = 'notes=$1 host=$2; shift 2; [ "$(cat "$notes/host" 2>/dev/null)" != "$host" ] || exit 0; exec "$@"'
 _IF_THERE = '[ -e "$1" ] || exit 0; shift; exec "$@"'
 _UNTIL_GONE = 'tries=0; while [ -e "$1" ] && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done'
 _TELL = """
@@ -152,13 +153,18 @@ class ColdMigration(Migration):
             _sh(_TELL, *words),
         ]
 
+    def _taking_back(self) -> list[list[str]]:
+        """What the destination does: it takes back what has come, unless it has the machine now."""
+        notes, to, ending = str(self.machine.notes), self.destination, self._carrier.ending(self.destination)
+        if to.files.are_here:
+            return [_sh(_IF_ON, notes, self.source.name, *ending)]
+        # Of the lab's notes it has only that the machine has come, if it has.
+        return [_sh(_UNLESS_ON, notes, to.name, *words) for words in (ending, ["rm", "-rf", "--", notes])]
+
     def _hold(self) -> None:
         super()._hold()
         arriving = self.machine.notes / ARRIVING
-        undo = [
-            _sh(_IF_ON, str(self.machine.notes), self.source.name, *self._carrier.ending(self.destination)),
-            ["rm", "-rf", "--", str(arriving)],
-        ]
+        undo = [*self._taking_back(), ["rm", "-rf", "--", str(arriving)]]
         try:
             drop_reserved(self.destination, arriving)  # of a destination that died together with who moved the machine
             commit = self._held.enter_context(self.destination.reserve_folder(arriving, undo))

@@ -76,9 +76,12 @@ class KvmMigration(Migration):
 
     def _undo(self) -> list[list[str]]:
         machine, notes = self.machine, self.machine.notes
+        there = self.destination.kvm.connection_path()
+        if self.source.files.are_here:  # and so are the sockets of all hosts
+            there = (self.destination.sockets / "libvirt.sock").resolve()
         words = [
             machine.name, str(notes), self.source.name, self.destination.name,
-            str(self.source.kvm.connection_path()), str(self.destination.kvm.connection_path()),
+            str(self.source.kvm.connection_path()), str(there),
             "yes" if self._ran else "no", str(machine.host.lab.notices),
         ]  # fmt: skip
         return [["sh", "-uc", _kvm.SETTLE, "labkit", *words]]

@@ -22,6 +22,8 @@ from labkit.machines.base import machine_folder
 from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
+pytestmark = [pytest.mark.core, pytest.mark.xdist_group("files")]
+
 
 class Separate(NamespaceHost):
     """A host with files of its own: a machine's folder is made here, where its name is taken, and there."""
