@@ -165,12 +165,10 @@ class VagrantProject:
         with progress(f"host {name}") as task, self._alone(name), disk_room(self.state):
             self._prepare(task)
             facts = self._facts(name)
-            if self._is_strange(name, facts):
-                self._clear(name)
-                facts = {}
             whole = bool(facts) and self._ready(name) == facts["UUID"]
             if not whole:
                 self._mark(name).unlink(missing_ok=True)
+                self._make_way(name, facts)
             task.phase("asking Vagrant")
             self._vagrant(name, timeout_s, "up", name, *([] if whole else ["--provision"]), task=task)
             write_whole(self._mark(name), self._facts(name).get("UUID", ""))
@@ -272,15 +270,18 @@ class VagrantProject:
         pairs = (line.partition(":") for line in done.stdout.splitlines())
         return {key.strip(): value.strip() for key, colon, value in pairs if colon}
 
-    def _is_strange(self, name: str, facts: dict[str, str]) -> bool:
-        """Whether Vagrant's notes and libvirt do not agree on a machine, and all of it may be removed."""
-        if not self._place.owned:
-            return False
+    def _make_way(self, name: str, facts: dict[str, str]) -> None:
+        """Remove what an interrupted `up` has left, unless it runs: then it has all its parts, and `up` goes on."""
         try:
             noted = (self._notes(name) / "libvirt" / "id").read_text().strip()
         except OSError:
             noted = ""
-        return noted != facts.get("UUID", "") or not facts
+        if facts and facts["UUID"] == noted and facts["State"] == "running":
+            return
+        if self._place.owned:
+            self._clear(name)
+        elif facts and facts["UUID"] == noted:
+            self._vagrant(name, _DOWN_S, "destroy", "-f", name)
 
     def _clear(self, name: str) -> None:
         """Remove all that there is of a machine, in libvirt and in Vagrant's notes."""

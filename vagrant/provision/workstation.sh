@@ -21,7 +21,7 @@ cat >"$HOME/.config/systemd/user/jupyterlab.service" <<'END'
 Description=JupyterLab on the notebooks of labkit
 [Service]
 WorkingDirectory=%h/labkit
-ExecStart=/bin/sh -c 'JUPYTER_TOKEN=$(cat %h/.config/labkit-token) exec sh ./lab --ip=0.0.0.0 --port=8888 --ServerApp.port_retries=0 --no-browser'
+ExecStart=/bin/sh -c 'JUPYTER_TOKEN=$$(cat %h/.config/labkit-token) exec sh ./lab --ip=0.0.0.0 --port=8888 --ServerApp.port_retries=0 --no-browser'
 Restart=on-failure
 Delegate=yes
 [Install]
