@@ -74,6 +74,7 @@ class RemoteHost(ServedHost):
         super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
         self.note = note
         self.provider = note["provider"]
+        self._there: dict[str, Path] = {}  # the server's own sockets
 
     @classmethod
     def start(
@@ -182,7 +183,13 @@ class RemoteHost(ServedHost):
         local = self.sockets / name
         with self._named(), self._channel() as channel:
             channel.request("forward", path=str(local), remote=remote)
+        self._there[name] = Path(remote)
         return local
+
+    def socket_there(self, name: str) -> Path:
+        if name not in self._there:
+            {"libvirt.sock": self.start_libvirt, "docker.sock": self.start_docker}[name]()
+        return self._there[name]
 
     def _serve(self, known: Sequence[tuple[str, str, tuple[str, ...]]]) -> str:
         """Have one of the daemons run that are known; returns its socket once it answers.
