@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -247,14 +246,8 @@ def test_a_terminal(gamma: Host) -> None:
     line.write(b"\x03")
     until(lambda: b"caught" in heard, "Ctrl-C arrives", 20)
 
-    def size() -> bool:
-        line.write(b"stty size\n")
-        time.sleep(0.05)
-        return b"31 97" in heard
-
-    until(size, "the terminal has its size", 20)
-    line.write(b"exit\n")
-    until(lambda: line._running is None or line._running.exit_code is None, "it has ended", 20)
+    line.write(b"until [ \"$(stty size)\" = '31 97' ]; do sleep 0.1; done; echo si''zed\n")
+    until(lambda: b"sized" in heard, "the terminal has its size", 20)
     leave()
 
 
