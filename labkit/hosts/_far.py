@@ -242,7 +242,7 @@ class Far:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(job.pid, signal.SIGKILL)
             for flow in job.flows:
-                flow.stop()
+                flow.cut()
             for descriptor in (*job.files.values(), *([job.terminal] if job.terminal >= 0 else [])):
                 os.close(descriptor)
             if inflow := self.wire.inflows.get(4 * job.number):

@@ -122,6 +122,10 @@ class Link:
         if not self.pid:
             self._connect()
 
+    def try_again(self) -> None:
+        """Let the next request connect, however short a time ago that has failed."""
+        self._retry_at = 0.0
+
     def tell(self, op: str, **fields: Any) -> None:
         """Tell the server something that needs no answer."""
         if self.ready and self.wire:

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InvalidValue, NotFound, PackageMissing
+from ..errors import DeadlineExceeded, InvalidValue, NotFound, PackageMissing
 from ._checks import find_program, install
 
 # Not with a hyphen: ssh would take it for an option.
@@ -106,8 +106,16 @@ class Login:
 
     def _config(self, program: str, given: list[str]) -> dict[str, str]:
         """What ssh would do, by its own account."""
-        told = subprocess.run([program, *given, "-G", "--", self.target], capture_output=True, text=True, check=False,
-                              stdin=subprocess.DEVNULL, timeout=_CONFIG_S)  # fmt: skip
+        try:
+            told = subprocess.run(
+                [program, *given, "-G", "--", self.target], capture_output=True, text=True, check=False,
+                stdin=subprocess.DEVNULL, timeout=_CONFIG_S,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise DeadlineExceeded(
+                f"ssh did not read its configuration for {self.target} within {_CONFIG_S} s",
+                hint="a `Match exec` in ~/.ssh/config may wait for something",
+            ) from error
         if told.returncode:
             said = told.stderr.strip().splitlines() or ["it does not say why"]
             raise InvalidValue(f"ssh does not accept its options for {self.target}: {said[-1]}",

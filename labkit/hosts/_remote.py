@@ -106,6 +106,7 @@ class RemoteServer(Server):
             self.ending = why
         elif not self.leaving_until:
             self.leaving_until = time.monotonic() + _LEAVE_S
+            self.link.try_again()
             self.link.ask("clear", lambda answer: setattr(self, "ending", why + _but(answer)))
 
     # The clock

@@ -232,7 +232,7 @@ class Outflow:
                 data = b""
             event = 0
             if not data:
-                self._finish()
+                self.cut()
                 return
             self._asked -= len(data)
             self._wire.send(self._number, data)
@@ -244,8 +244,10 @@ class Outflow:
             self.drained = True
             self._done()
 
-    def _finish(self) -> None:
-        self._wire.tell("end", stream=self._number)
+    def cut(self) -> None:
+        """Send nothing more, and say so."""
+        if not self._ended:
+            self._wire.tell("end", stream=self._number)
         self.stop()
 
     def stop(self) -> None:

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -196,6 +195,23 @@ def test_streams_flow_while_the_command_runs(gamma: Host) -> None:
     running.close()
 
 
+def test_a_stream_ends_when_its_command_is_let_go(gamma: Host) -> None:
+    """What a command has left behind keeps no reader waiting here once the command was let go."""
+    mark = f"38{secrets.randbelow(10**6):06}"
+    source, sink = os.pipe()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    running = gamma.spawn(["sh", "-c", f"setsid sleep {mark} & echo said"], [nowhere, sink, nowhere])
+    for descriptor in (sink, nowhere):
+        os.close(descriptor)
+    assert running.wait(20) == 0
+    assert os.read(source, 99) == b"said\n"
+    running.close()
+    assert select.select([source], [], [], 20)[0]
+    assert os.read(source, 99) == b""
+    os.close(source)
+    gamma.run(["pkill", "-f", f"sleep {mark}"])
+
+
 def test_who_writes_to_nobody_is_told(gamma: Host) -> None:
     """A command whose reader is gone gets SIGPIPE, as it would here."""
     source, sink = os.pipe()
@@ -230,14 +246,8 @@ def test_a_terminal(gamma: Host) -> None:
     line.write(b"\x03")
     until(lambda: b"caught" in heard, "Ctrl-C arrives", 20)
 
-    def size() -> bool:
-        line.write(b"stty size\n")
-        time.sleep(0.05)
-        return b"31 97" in heard
-
-    until(size, "the terminal has its size", 20)
-    line.write(b"exit\n")
-    until(lambda: line._running is None or line._running.exit_code is None, "it has ended", 20)
+    line.write(b"until [ \"$(stty size)\" = '31 97' ]; do sleep 0.1; done; echo si''zed\n")
+    until(lambda: b"sized" in heard, "the terminal has its size", 20)
     leave()
 
 
