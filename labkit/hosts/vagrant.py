@@ -195,10 +195,9 @@ class VagrantProject:
         with progress(f"host {name}") as task, self._alone(name):
             task.phase("removing it")
             self._mark(name).unlink(missing_ok=True)  # first: half removed, it is not listed as good
-            if self._facts(name):
+            if self._is_known(name, self._facts(name)):
                 self._vagrant(name, timeout_s, "destroy", "-f", name, task=task)
-            if self._place.owned or not self._facts(name):
-                self._clear(name)
+            self._clear(name)
 
     def _take_down(self, name: str, verb: str, timeout_s: float) -> None:
         self._expect(name, VagrantState.RUNNING)
@@ -272,16 +271,21 @@ class VagrantProject:
 
     def _make_way(self, name: str, facts: dict[str, str]) -> None:
         """Remove what an interrupted `up` has left, unless it runs: then it has all its parts, and `up` goes on."""
-        try:
-            noted = (self._notes(name) / "libvirt" / "id").read_text().strip()
-        except OSError:
-            noted = ""
-        if facts and facts["UUID"] == noted and facts["State"] == "running":
+        known = self._is_known(name, facts)
+        if known and facts["State"] == "running":
             return
         if self._place.owned:
             self._clear(name)
-        elif facts and facts["UUID"] == noted:
+        elif known:
             self._vagrant(name, _DOWN_S, "destroy", "-f", name)
+
+    def _is_known(self, name: str, facts: dict[str, str]) -> bool:
+        """Whether the machine that libvirt has is the one that Vagrant has noted."""
+        try:
+            noted = (self._notes(name) / "libvirt" / "id").read_text().strip()
+        except OSError:
+            return False
+        return noted == facts.get("UUID")
 
     def _clear(self, name: str) -> None:
         """Remove all that there is of a machine, in libvirt and in Vagrant's notes."""
