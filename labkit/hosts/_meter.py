@@ -236,7 +236,10 @@ def _namespace(pid: str) -> str:
 def docker(processes: Processes | None) -> dict[str, Values]:
     """The counters of Docker's containers by their ids."""
     if processes is None:
-        return {name: told for name, path in group_folders("", "docker").items() if (told := _of_group(path))}
+        # By its own cgroup driver, or by systemd's.
+        scopes = group_folders("docker-", "system.slice").items()
+        groups = group_folders("", "docker") | {name.removesuffix(".scope"): path for name, path in scopes}
+        return {name: told for name, path in groups.items() if (told := _of_group(path))}
     found = {}
     for container, shim in _shims(processes).items():
         if family := processes.family(shim):

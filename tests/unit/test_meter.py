@@ -56,6 +56,17 @@ def test_version_2(groups: Path) -> None:
     assert box["received_bytes"] >= 0
 
 
+def test_containers_of_docker_that_systemd_keeps(groups: Path) -> None:
+    """With systemd's cgroup driver, a container is a scope; its id is told without what systemd adds."""
+    own = f"{os.getpid()}\n"
+    lay(groups, {
+        "cgroup.controllers": "cpu", "system.slice/docker.service/cgroup.procs": own,
+        "system.slice/docker-0d27.scope/cgroup.procs": own, "system.slice/docker-0d27.scope/cpu.stat": "usage_usec 9\n",
+        "docker/77aa/cgroup.procs": own, "docker/77aa/cpu.stat": "usage_usec 8\n",
+    })  # fmt: skip
+    assert sorted(_meter.docker(None)) == ["0d27", "77aa"]
+
+
 def test_version_1(groups: Path) -> None:
     """The hierarchies are found by their files, whatever their folders are called; a huge limit is none."""
     place = "docker/0123"
