@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .base import Host
 
 # An ordinary user's PATH often lacks the folders for system programs.
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -179,6 +182,14 @@ def search_path() -> str:
 def find_program(name: str) -> str:
     """The path of a program, or "" if it is not installed."""
     return shutil.which(name, path=search_path()) or ""
+
+
+_FIND = 'PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; command -v "$1"'
+
+
+def program_on(host: Host, name: str) -> str:
+    """The path of a program on a host, or "" if it is not installed there."""
+    return find_program(name) if host.files.are_here else host.run(["sh", "-c", _FIND, "sh", name]).stdout.strip()
 
 
 def user_name() -> str:

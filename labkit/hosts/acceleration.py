@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -17,6 +18,7 @@ from ._checks_namespaces import AS_USER
 
 if TYPE_CHECKING:
     from ..storage.images import Image
+    from .base import Host
 
 QEMU = "qemu-system-x86_64"
 _DEVICE = "/dev/kvm"
@@ -195,17 +197,76 @@ def _boot(image: Image) -> Ran:
     # In an ordinary user's lab QEMU is root of the user namespace and keeps none of the user's
     # groups: a /dev/kvm that is open only to a group is closed to it.
     as_user = ["unshare", *AS_USER, "setpriv", "--clear-groups"] if os.geteuid() != 0 else []
-    argv = [
-        *as_user,
+    return run([*as_user, *_guest(image, find_program(QEMU))], deadline_s=_DEADLINE_S, silence_s=_SILENCE_S)
+
+
+def _guest(image: Image, qemu: str) -> list[str]:
+    """The command that runs the guest."""
+    return [
         # Each word runs the next in its own place. QEMU ends when this process is killed, and by
         # its processor time should that have been before the second of them.
         "prlimit", f"--cpu={_DEADLINE_S:.0f}", "setpriv", "--pdeathsig", "KILL",
-        find_program(QEMU), "-M", "q35,accel=kvm", "-cpu", "host", "-m", "96", "-smp", "1",
+        qemu, "-M", "q35,accel=kvm", "-cpu", "host", "-m", "96", "-smp", "1",
         "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
         "-append", "console=ttyS0 panic=-1 labkit.probe=poweroff",
     ]  # fmt: skip
-    return run(argv, deadline_s=_DEADLINE_S, silence_s=_SILENCE_S)
+
+
+# ── On a host elsewhere ───────────────────────────────────────────────────────────────────────
+
+# SILENCE DEADLINE COMMAND…, in tenths of a second: ends it when it is silent for too long, or goes on for too long.
+_WATCHED = """
+silence=$1 deadline=$2 tries=0
+shift 2
+folder=$(mktemp -d) && cd "$folder" || exit
+"$@" >said 2>complained &
+while kill -0 $! 2>/dev/null && [ $tries -lt "$deadline" ] && { [ -s said ] || [ $tries -lt "$silence" ]; }; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+kill -9 $! 2>/dev/null && late=124 || late=
+wait $!
+code=$?
+cat said
+cat complained >&2
+rm -rf "$folder"
+exit "${late:-$code}"
+"""
+_LATE, _NO_PROGRAM = 124, (126, 127)
+
+
+def note_there(image: Image) -> Path:
+    """Where a host elsewhere keeps what was found out about it with this image."""
+    return cache_home() / f"acceleration-{image.digest[:12]}.json"
+
+
+def boot_of(host: Host) -> str:
+    """What tells one running of a host's kernel from the next."""
+    return host.files.read_text(Path("/proc/sys/kernel/random/boot_id")).strip()
+
+
+def acceleration_on(host: Host, image: Image) -> Acceleration:
+    """Find out whether a guest boots on KVM on a host elsewhere, once per boot of that; `image` lies there."""
+    if not host.files.exists(Path(_DEVICE)):
+        return Acceleration("tcg", f"there is no {_DEVICE} on {host.name}: it has no virtualization")
+    note, boot = note_there(image), boot_of(host)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        known = json.loads(host.files.read(note))
+        if known.pop("boot") == boot:
+            return Acceleration(**known)
+    tenths = [str(round(10 * seconds)) for seconds in (_SILENCE_S, _DEADLINE_S)]
+    done = host.run(["sh", "-c", _WATCHED, "sh", *tenths, *_guest(image, QEMU)], timeout_s=2 * _DEADLINE_S)
+    if done.exit_code in _NO_PROGRAM:  # says nothing to keep
+        return Acceleration("tcg", f"KVM could not be tried on {host.name}: {done.stderr.strip()[-200:]}")
+    code = None if done.exit_code == _LATE else done.exit_code
+    answer = _judge(Ran(code, done.stdout, done.stderr, done.duration_s))
+    host.files.make_folder(note.parent, there=True)
+    host.files.write(note, json.dumps({"boot": boot, **asdict(answer)}), whole=True)
+    return answer
+
+
+# ── What its end says ─────────────────────────────────────────────────────────────────────────
 
 
 def _judge(ran: Ran) -> Acceleration:

@@ -26,7 +26,7 @@ from ..errors import (
 from . import _checks_namespaces as inside
 from . import _checks_programs as programs
 from . import _checks_resources as resources
-from ._checks import PACKAGES, Finding, State, find_program, install
+from ._checks import PACKAGES, Finding, State, find_program, install, program_on
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -236,29 +236,38 @@ def require_tun() -> None:
         raise DeviceMissing(_sentence(finding), hint=finding.fix)
 
 
-def require_program(name: str) -> str:
-    """The path of a program, also of one in a folder for system programs.
+def require_program(name: str, host: Host | None = None) -> str:
+    """The path of a program, also of one in a folder for system programs; on a host if one is given.
 
     Raises
     ------
     PackageMissing
         If it is not installed; names the package.
     """
-    if path := find_program(name):
+    if path := program_on(host, name) if host else find_program(name):
         return path
     hint = install(name) if name in PACKAGES else f"install the package that brings {name}"
-    raise PackageMissing(f"the program {name} is not installed", hint=hint)
+    there = host.name if host and not host.files.are_here else ""
+    raise PackageMissing(f"the program {name} is not installed", hint=hint, host=there)
 
 
-def require_memory(size_bytes: int) -> None:
-    """Check that there are `size_bytes` of memory left.
+def _memory_available(host: Host) -> int:
+    """Bytes of memory that a host can still give."""
+    if host.files.are_here:
+        return resources.memory_available()
+    lines = host.files.read_text(Path("/proc/meminfo")).splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
+def require_memory(size_bytes: int, host: Host | None = None) -> None:
+    """Check that there are `size_bytes` of memory left, on a host if one is given.
 
     Raises
     ------
     NotEnoughMemory
         If there is less.
     """
-    available = resources.memory_available()
+    available = _memory_available(host) if host else resources.memory_available()
     if available < size_bytes:
         raise NotEnoughMemory(
             f"{format_size(size_bytes)} of memory are needed and {format_size(available)} are left",

@@ -57,7 +57,7 @@ class Registry:
         host = self.host
         if host.daemon_exit(_DAEMON) is None:
             return self.address
-        program = require_program(_PROGRAM)
+        program = require_program(_PROGRAM, host)
         config = host.folder / "registry.yml"
         host.files.write(config, json.dumps({  # JSON is YAML, too
             "version": 0.1, "log": {"level": "warn", "accesslog": {"disabled": True}},

@@ -17,7 +17,7 @@ from .._progress import progress
 from .._values import check_name, parse_duration
 from ..errors import DaemonFailed, InvalidValue, LabError, LabGone, NotFound, NotSupported
 from ..hosts import _dockerd
-from ..hosts._checks import find_program
+from ..hosts._checks import program_on
 from ..hosts._libvirtd import answers
 from ..hosts._runc import lacking
 from . import _docker_api
@@ -240,7 +240,7 @@ class DockerEngine(Engine[DockerMachine]):
         runtime = _dockerd.STRIPPED_RUNTIME if recipe.privileged and lacking() else ""
         config = recipe.host_config(
             api, network=first, dns=self.networks.gateways(recipe), runtime=runtime,
-            init=bool(find_program("docker-init")),
+            init=bool(program_on(self.host, "docker-init")),
         )  # fmt: skip
         api.create_container(
             recipe.reference, list(recipe.command) or None, name=container, hostname=recipe.spec.name, detach=True,
@@ -318,7 +318,7 @@ class DockerEngine(Engine[DockerMachine]):
             with contextlib.suppress(LabError):
                 self._remove(name)
         except LabError:
-            if self.host.is_alive and find_program(_dockerd.DAEMON):
+            if self.host.is_alive and program_on(self.host, _dockerd.DAEMON):
                 raise
         self._release(name, networks)
         self._remove_folder(name)

@@ -17,7 +17,7 @@ from .._progress import progress
 from .._values import check_name, format_size, parse_duration, parse_size
 from ..errors import InvalidValue, LabError, LabGone, NotFound
 from ..hosts._libvirtd import answers
-from ..hosts.acceleration import QEMU, Acceleration, acceleration
+from ..hosts.acceleration import QEMU, Acceleration, acceleration, acceleration_on
 from ..networks._libvirt_network import LibvirtNetwork
 from ..storage.images import Image
 from ..storage.images import get as get_image
@@ -87,7 +87,8 @@ class KvmEngine(Engine[KvmMachine]):
     def acceleration(self) -> Acceleration:
         """Whether machines here run on KVM, and if not, why."""
         if self._acceleration is None:
-            self._acceleration = acceleration(image=get_image())
+            image, here = get_image(), self.host.files.are_here
+            self._acceleration = acceleration(image=image) if here else acceleration_on(self.host, self.brought(image))
         return self._acceleration
 
     # Machines
@@ -167,9 +168,10 @@ class KvmEngine(Engine[KvmMachine]):
                 f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}",
                 hint=f"give {format_size(least)} or more",
             )
-        require_program(QEMU)
-        require_tun()
-        require_memory(memory_bytes)
+        require_program(QEMU, self.host)
+        if self.host.files.are_here:  # elsewhere that is the business of libvirt, who is root there
+            require_tun()
+        require_memory(memory_bytes, self.host)
         # A thin disk: what it may grow to need not be free, what a machine needs to start must.
         require_disk(self.host.lab.folder, 2 * memory_bytes, self.host)
 
@@ -343,7 +345,7 @@ class KvmEngine(Engine[KvmMachine]):
         def memory(value: Any) -> None:
             size = parse_size(value, "memory size")
             self._check_memory(size)
-            require_memory(size)
+            require_memory(size, self.host)
 
         return [
             self._name_field("vm"),
@@ -378,7 +380,7 @@ class KvmEngine(Engine[KvmMachine]):
         try:
             self.connection().networkCreateXML(xml)
         except libvirt.libvirtError as error:
-            require_program("dnsmasq")
+            require_program("dnsmasq", self.host)
             raise _libvirt.translate(error, self.host.name, "") from error
 
     def remove_network(self, name: str) -> None:

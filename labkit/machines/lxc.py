@@ -67,7 +67,7 @@ class LxcEngine(Engine[LxcMachine]):
 
         with self._lock:
             if self._ready is None or not self._ready.monitor.is_listening:
-                require_program("lxc-start")
+                require_program("lxc-start", self.host)
                 version = _lxc_files.prepare(self.host)
                 monitor = Monitor(
                     self.host, self._changed_at, heard=self._heard, missed=self._catch_up,

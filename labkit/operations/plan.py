@@ -106,7 +106,7 @@ def _at_the_destination(machine: KvmMachine, to: Host, options: MigrationOptions
         pass
     try:
         if runs:
-            require_memory(machine.spec.memory_bytes)
+            require_memory(machine.spec.memory_bytes, to)
         if takes_disk(machine, to, options):
             require_disk(machine.folder, _allocated(machine, to), to)
     except LabError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,15 @@ from _wait import until
 
 from labkit import Lab
 from labkit._paths import cache_home
-from labkit.errors import EngineError, InvalidState, NameInUse
+from labkit.errors import EngineError, InvalidState, NameInUse, NotEnoughMemory, PackageMissing
 from labkit.hosts._libvirtd import tls_folder
+from labkit.hosts.acceleration import acceleration_on, boot_of, note_there
 from labkit.hosts.base import Host
+from labkit.hosts.doctor import require_memory, require_program
 from labkit.hosts.namespace import NamespaceHost
 from labkit.machines.base import machine_folder
 from labkit.machines.spec import State
+from labkit.storage import images
 from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("files")]
@@ -60,6 +65,9 @@ def separate(lab: Lab, name: str) -> Host:
         plain.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
     plain.run(["mkdir", "-m", "700", str(tls_folder(plain.folder))], check=True)  # without it libvirt does not start
     lab._hosts[name] = host = Separate(lab, name, plain.address, plain.folder, plain.sockets)
+    # It has this machine's processor: what is known of KVM here need not be found out again there.
+    known = {"boot": boot_of(host), **asdict(lab["alpha"].kvm.acceleration())}
+    host.files.write(note_there(images.get()), json.dumps(known))
     return host
 
 
@@ -169,7 +177,7 @@ def test_a_second_virtual_machine_uses_what_was_prepared(far: Host, box: str) ->
     before = far.run(["ls", "-lR", str(cache_home() / "templates"), str(cache_home() / "brought")], check=True).stdout
     far.kvm.create(box).destroy()
     after = far.run(["ls", "-lR", str(cache_home() / "templates"), str(cache_home() / "brought")], check=True).stdout
-    assert after == before and "memory.save" in before and "rootfs" in before
+    assert after == before and "memory.save" in before and "disk.raw" in before
 
 
 def test_a_container_of_docker_runs_from_what_is_there(far: Host, box: str) -> None:
@@ -246,3 +254,26 @@ def test_a_virtual_machine_at_rest_says_that_it_has_to_run(far: Host, box: str) 
         machine.migrate(far)
     assert "start()" in caught.value.hint
     machine.destroy()
+
+
+def test_what_it_needs_is_looked_for_there(far: Host) -> None:
+    """Programs and memory are asked of the host, and the error names it."""
+    assert require_program("ip", far).endswith("/ip")
+    far.run(["sh", "-euc", "mkdir -p /run/bin && cp /bin/true /run/bin/only-there"], check=True)
+    with pytest.raises(PackageMissing) as caught:
+        require_program("only-there", far)
+    assert caught.value.host == far.name
+    require_memory(1 << 20, far)
+    with pytest.raises(NotEnoughMemory):
+        require_memory(1 << 60, far)
+
+
+@pytest.mark.slow
+def test_kvm_is_tried_there(far: Host) -> None:
+    """A guest is booted on the host, which has this machine's processor; the host keeps the answer."""
+    there = far.kvm.brought(images.get())
+    far.files.remove(note_there(there))
+    found = acceleration_on(far, there)
+    assert found.kind == far.lab["alpha"].kvm.acceleration().kind
+    assert found.reason
+    assert acceleration_on(far, there) == found
