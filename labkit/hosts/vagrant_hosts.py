@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import _remotes, _vagrant_ready
+from ._libvirtd import tls_folder
 from ._login import Login
 from .remote import RemoteHost
 from .vagrant import SshConfig, VagrantProject, VagrantState
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .base import Host
 
 CARRIER = "carrier"
+_CERTIFICATES = 'mkdir -p /etc/pki && ln -sfn "$1" /etc/pki/qemu'
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def connect(lab: Lab, host: Host) -> None:
     carrier.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
     backbone = carrier.address.rpartition(".")[0] + ".0/24"
     host.run(["ip", "route", "replace", backbone, "via", _vagrant_ready.GATEWAY], check=True)
+    # Where QEMU looks for the certificates with which machines move.
+    host.run(["sh", "-euc", _CERTIFICATES, "sh", str(tls_folder(host.folder))], check=True)
     for other in lab:
         if other.provider == "namespace" and other.is_alive:
             _remotes.show_way(lab.folder, other)
