@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,18 @@ def test_core_passes_without_privileges(user: str, part: str) -> None:
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed
     assert int(passed[1]) > 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2700)
+@pytest.mark.skipif(shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant")
+def test_vagrant_needs_no_privileges(user: str) -> None:
+    """An ordinary user builds the box, and a host that Vagrant makes of it runs in a lab of the user's."""
+    suite = ["-p", "no:cacheprovider", "-q", "tests/contract/test_vagrant.py"]
+    done = as_user(user, [".venv/bin/python", "-m", "pytest", *suite], 2400)
+    print(done.stdout[-6000:], done.stderr[-3000:])
+    assert done.returncode == 0
+    assert re.search(r"(\d+) passed", done.stdout)
 
 
 def test_doctor_says_that_a_lab_can_start(user: str) -> None:
