@@ -110,6 +110,16 @@ class Host(ABC):
     def is_alive(self) -> bool:
         """Whether the host still answers (asks it)."""
 
+    @property
+    @abstractmethod
+    def has_cgroups(self) -> bool:
+        """Whether its machines can be given processor and memory limits by cgroups."""
+
+    @property
+    @abstractmethod
+    def is_privileged(self) -> bool:
+        """Whether root there is the system's, and not only that of a user namespace."""
+
     # What every host offers
 
     def run(
@@ -193,7 +203,7 @@ class Host(ABC):
         """A reading of its counters now; `told` is what its meter has just told, if it has."""
         from ..machines.spec import HostSample
 
-        told = told or self.meter.read(host=self.lab.has_cgroups)["host"]
+        told = told or self.meter.read(host=self.has_cgroups)["host"]
         return HostSample(time_s=time.monotonic(), **told)
 
     def engines(self) -> list[Engine[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -54,10 +55,18 @@ class NamespaceHost(ServedHost):
             error.hint = f'make it again with lab.add_host("{self.name}")'
             raise
 
+    @property
+    def has_cgroups(self) -> bool:
+        return self.lab.has_cgroups
+
+    @property
+    def is_privileged(self) -> bool:
+        return os.geteuid() == 0
+
     def start_libvirt(self) -> Path:
         directory = self.sockets / "libvirt"
         with disk_room(self.folder), self._channel() as channel:
-            _libvirtd.configure(self.folder, directory, cgroups=self.lab.has_cgroups)
+            _libvirtd.configure(self.folder, directory, cgroups=self.has_cgroups)
             for name, path in _libvirtd.daemons().items():
                 log = self.folder / f"{name}.log"
                 channel.request(

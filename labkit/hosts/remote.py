@@ -49,6 +49,7 @@ socket=$1; shift
 for unit; do there "$unit" || exit 3; done
 systemctl start "$@" && echo "$socket"
 """
+_HAS_CGROUPS = "[ -w /sys/fs/cgroup/cgroup.subtree_control ] || [ -w /sys/fs/cgroup/memory/cgroup.procs ]"
 _LIBVIRT = (
     ("libvirtd", "/run/libvirt/libvirt-sock", ("libvirtd.socket",)),
     ("virtqemud", "/run/libvirt/virtqemud-sock", ("virtqemud.socket", "virtnetworkd.socket")),
@@ -108,6 +109,8 @@ class RemoteHost(ServedHost):
             _remotes.write(lab.folder, note)
             try:
                 host.check()
+                note["cgroups"] = host.run(["sh", "-c", _HAS_CGROUPS]).ok
+                _remotes.write(lab.folder, note)
             except BaseException:
                 host.leave(give_up=True)
                 raise
@@ -153,6 +156,14 @@ class RemoteHost(ServedHost):
         except LabError as error:
             error.host = error.host or self.name
             raise
+
+    @property
+    def has_cgroups(self) -> bool:
+        return bool(self.note.get("cgroups"))
+
+    @property
+    def is_privileged(self) -> bool:
+        return True
 
     # What every host does, with the host's name in errors of the connection
 

@@ -27,7 +27,6 @@ from .spec import NetworkInterface, Sample, State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
-    from ..lab import Lab
     from ..operations.migration import Migration
     from ..operations.spec import MigrationPlan
     from .docker import DockerEngine
@@ -68,7 +67,7 @@ class DockerMachine(Machine):
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
         reasons: dict[str, tuple[str, str]] = {}
-        if not has_limits(self.host.lab):
+        if not has_limits(self.host):
             reasons |= dict.fromkeys(("limits", "pause", "resize", "resume"), _NO_CGROUPS)
         return reasons
 
@@ -333,7 +332,7 @@ class DockerMachine(Machine):
         """Make an image of its files; returns its id."""
         # Without cgroups it cannot be held for the moment in which its files are read.
         with spoken(self.host, self.name):
-            made = self.api().commit(self.container, repository, tag, pause=has_limits(self.host.lab))
+            made = self.api().commit(self.container, repository, tag, pause=has_limits(self.host))
         return str(made["Id"])
 
     def snapshots(self) -> list[str]:
@@ -422,6 +421,6 @@ class DockerMachine(Machine):
         self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
 
 
-def has_limits(lab: Lab) -> bool:
-    """Whether a lab's dockerd can limit and pause."""
-    return lab.has_cgroups and os.geteuid() == 0
+def has_limits(host: Host) -> bool:
+    """Whether a host's dockerd can limit and pause."""
+    return host.has_cgroups and host.is_privileged

@@ -169,7 +169,7 @@ class DockerCarrier(Carrier):
         has = api.inspect_container(self.machine.container)["HostConfig"]
         wanted = self._told["HostConfig"]
         changes = {word: wanted[key] for key, word in _LIMITS.items() if wanted[key] != has[key]}
-        if changes and has_limits(self.to.lab):
+        if changes and has_limits(self.to):
             api.update_container(self.machine.container, **changes)
 
     def copy(self, flow: Flow) -> None:

@@ -67,7 +67,7 @@ class KvmMachine(Machine):
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
         reasons = {}
-        if not self.host.lab.has_cgroups:
+        if not self.host.has_cgroups:
             reasons["limits"] = (
                 "this lab has no cgroups of its own, which limits are made of",
                 _cgroups.advice(),

@@ -192,7 +192,7 @@ def prepare(host: Host) -> int:
             files.write(folder / ".labkit" / name, (_GUEST / name).read_bytes(), mode=0o755, whole=True)
     # Shared: what is unmounted here is unmounted for the monitors of other containers, too.
     host.run(["mount", "--make-shared", LXC_PATH], check=True)
-    if not host.lab.has_cgroups:
+    if not host.has_cgroups:
         return 0
     return 2 if host.run(["test", "-e", "/sys/fs/cgroup/cgroup.controllers"]).ok else 1
 

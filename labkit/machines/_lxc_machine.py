@@ -71,7 +71,7 @@ class LxcMachine(Machine):
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
         reasons: dict[str, tuple[str, str]] = {}
-        if not self.host.lab.has_cgroups:
+        if not self.host.has_cgroups:
             freezer, limit = ((_NO_CGROUPS.format(what), _cgroups.advice()) for what in ("a freezer is", "limits are"))
             reasons |= {"pause": freezer, "resume": freezer, "limits": limit, "resize": limit}
         return reasons
@@ -313,7 +313,7 @@ class LxcMachine(Machine):
 
     def counted(self, sample: Sample) -> Sample:
         """The reading with what no process in it knows of any more; it never falls."""
-        if self.host.lab.has_cgroups:
+        if self.host.has_cgroups:
             return sample
         used_s = sample.cpu_seconds + self._attached_s
         if used_s < self._counted_s and not self._attached:  # what somebody else had run in it has ended
@@ -413,7 +413,7 @@ class LxcMachine(Machine):
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:
         """While in this context none of its processes writes, where the lab can freeze them."""
-        if not self.host.lab.has_cgroups or self.refresh() is not State.RUNNING:
+        if not self.host.has_cgroups or self.refresh() is not State.RUNNING:
             yield
             return
         self._done("freeze", State.RUNNING, State.PAUSED, self._freeze())

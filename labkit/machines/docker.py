@@ -202,7 +202,7 @@ class DockerEngine(Engine[DockerMachine]):
         return in_lab, [self.networks[network].name for network in own]
 
     def _check_limits(self, recipe: Recipe) -> None:
-        if has_limits(self.host.lab) or not (recipe.spec.memory_bytes or recipe.cpus or recipe.processes):
+        if has_limits(self.host) or not (recipe.spec.memory_bytes or recipe.cpus or recipe.processes):
             return
         reason, instead = DockerMachine(self, recipe)._reasons()["limits"]  # noqa: SLF001
         raise NotSupported(f"limits are not possible: {reason}", hint=instead, host=self.host.name)
@@ -395,7 +395,7 @@ class DockerEngine(Engine[DockerMachine]):
 
     @property
     def by_cgroups(self) -> bool | None:
-        return has_limits(self.host.lab)
+        return has_limits(self.host)
 
     def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
         return {} if self._api is None else self.counters(told=told)  # a reading starts no daemon
@@ -406,7 +406,7 @@ class DockerEngine(Engine[DockerMachine]):
 
     def form_fields(self) -> list[Field]:
         image = Field("image", "Image", "text", "small", help="of the lab, or one that was built or loaded here")
-        limits = self._limit_fields(check_memory, check_cpus) if has_limits(self.host.lab) else []
+        limits = self._limit_fields(check_memory, check_cpus) if has_limits(self.host) else []
         privileged = Field("privileged", "Privileged", "check", False, help="all rights that the lab itself has")
         return [self._name_field("box"), image, *limits, self._networks_field(), privileged]
 

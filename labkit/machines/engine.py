@@ -148,7 +148,7 @@ class Engine(ABC, Generic[M]):
 
     def _limit_fields(self, check_memory: Callable[[Any], object], check_cpus: Callable[[Any], object]) -> list[Field]:
         """The fields for a container's limits, where there can be limits; left empty there is none."""
-        if not self.host.lab.has_cgroups:
+        if not self.host.has_cgroups:
             return []
         empty = "empty: no limit"
         return [

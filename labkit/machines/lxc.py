@@ -199,7 +199,7 @@ class LxcEngine(Engine[LxcMachine]):
         return size
 
     def _need_limits(self, spec: LxcSpec) -> None:
-        if (spec.memory_bytes or spec.cpus is not None) and not self.host.lab.has_cgroups:
+        if (spec.memory_bytes or spec.cpus is not None) and not self.host.has_cgroups:
             reason, instead = LxcMachine(self, spec)._reasons()["limits"]  # noqa: SLF001  one house
             raise NotSupported(
                 f"limits are not possible: {reason}",
@@ -209,7 +209,7 @@ class LxcEngine(Engine[LxcMachine]):
 
     def _first_id(self) -> int:
         """The host's id for root in an unprivileged container; a lab without root has no others to give."""
-        if os.geteuid() != 0:
+        if not self.host.is_privileged:
             raise NotSupported(
                 "the whole lab runs without privileges already: root in its containers is you",
                 hint="leave unprivileged out", host=self.host.name,
@@ -294,7 +294,7 @@ class LxcEngine(Engine[LxcMachine]):
 
     @property
     def by_cgroups(self) -> bool | None:
-        return self.host.lab.has_cgroups
+        return self.host.has_cgroups
 
     def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
         if told is None:

@@ -79,7 +79,7 @@ class HostReader:
         told = {}
         with contextlib.suppress(LabError, OSError):
             asked = {each.kind: each.by_cgroups for each in engines if each.by_cgroups is not None}
-            told = host.meter.read(host=host.lab.has_cgroups, **asked)
+            told = host.meter.read(host=host.has_cgroups, **asked)
             yield Subject(host.name), host.sample(told["host"])
         folder = str(machine_folder(host, ""))
         for engine in engines:

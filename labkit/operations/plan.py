@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -153,7 +152,7 @@ def _of_the_machine(machine: KvmMachine, options: MigrationOptions) -> Iterator[
 
 def _may_post_copy(host: Host) -> bool:
     allowed = host.run(["cat", "/proc/sys/vm/unprivileged_userfaultfd"]).stdout.strip()
-    return allowed == "1" or os.geteuid() == 0
+    return allowed == "1" or host.is_privileged
 
 
 def _features(host: Host) -> set[str]:
