@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ..errors import NotSupported
@@ -16,14 +15,14 @@ _FILES_ONLY = "snapshot() keeps its files"
 
 def require_criu(host: Host, machine: str) -> None:
     """Raise `NotSupported`, with the reason, unless CRIU says that it can do it here."""
-    from ..hosts._checks import find_program, install
+    from ..hosts._checks import install, program_on
 
     where = {"host": host.name, "machine": machine}
-    if not find_program("criu"):
+    if not program_on(host, "criu"):
         raise NotSupported(
             "a checkpoint is not possible: criu is not installed", hint=f"{install('criu')}; {_FILES_ONLY}", **where
         )
-    if os.geteuid() != 0:
+    if not host.is_privileged:
         raise NotSupported("a checkpoint is not possible: CRIU works for root only", hint=_FILES_ONLY, **where)
     done = host.run(["criu", "check"], timeout_s=30)
     if not done.ok:
