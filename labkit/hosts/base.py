@@ -56,6 +56,7 @@ class Host(ABC):
     provider = ""
     python: Sequence[str] = ("python3",)  # the beginning of a command that runs Python on the host
     shares_files = False  # whether its files are this machine's
+    is_on_backbone = True  # whether the lab's other hosts reach it by its address
 
     def __init__(self, lab: Lab, name: str, address: str, folder: Path, sockets: Path) -> None:
         self.lab = lab

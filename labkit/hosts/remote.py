@@ -75,6 +75,7 @@ class RemoteHost(ServedHost):
         super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
         self.note = note
         self.provider = note["provider"]
+        self.is_on_backbone = bool(note["carrier"])
         self._there: dict[str, Path] = {}  # the server's own sockets
 
     @classmethod

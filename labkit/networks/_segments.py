@@ -22,6 +22,21 @@ def link_of(record: Record) -> str:
     return f"{'vlan' if record.vlan else 'vx'}{record.number}"
 
 
+def check(record: Record, host: Host, others: list[Host]) -> None:
+    """Raise `NotSupported` unless the network can join `host` to the others."""
+    if record.vlan and host.provider != "namespace":
+        raise NotSupported(
+            f"{host.name} is not on the wire of the lab's other hosts, so frames with a tag do not reach it",
+            host=host.name, hint="leave vlan out: hosts are joined by VXLAN then",
+        )  # fmt: skip
+    apart = [one for one in [host, *others] if not one.is_on_backbone]
+    if others and apart:
+        raise NotSupported(
+            f"{record.name} would join {apart[0].name} to other hosts, and that server is on no network of the lab's",
+            host=apart[0].name, hint="it can have a network for its own machines: create(…, host=…)",
+        )  # fmt: skip
+
+
 def join(record: Record, bridge: str, host: Host, others: list[Host]) -> None:
     """Connect the bridge of `host` to those of `others`, and theirs to it."""
     if record.vlan:
@@ -84,10 +99,18 @@ def leave(record: Record, host: Host) -> None:
 def lead_to(record: Record, home: Host, others: Iterable[Host]) -> None:
     """Have the other hosts know that a routed network lies behind its home."""
     for host in others:
-        host.run(["ip", "route", "replace", record.cidr, "via", home.address], check=True)
+        if host.is_on_backbone and home.is_on_backbone:
+            host.run(["ip", "route", "replace", record.cidr, "via", _next_hop(host, home.address)], check=True)
+
+
+def _next_hop(host: Host, address: str) -> str:
+    """Whom `host` hands over what is for an address: a virtual machine's carrier, or whose it is."""
+    words = host.run(["ip", "-oneline", "route", "get", address], check=True).stdout.split()
+    return words[words.index("via") + 1] if "via" in words else address
 
 
 def lead_nowhere(record: Record, others: Iterable[Host]) -> None:
     """Have the other hosts forget the way to a routed network."""
     for host in others:
-        host.run(["ip", "route", "del", record.cidr])
+        if host.is_on_backbone:
+            host.run(["ip", "route", "del", record.cidr])

@@ -177,15 +177,17 @@ class Network:
         """Make the network exist on `host`, joined to where it exists already."""
         with self._networks.edit(self.name) as record:
             _uplink.open_way(self, host)
-            if not (host.kvm.has_network(self.name) and host.name in record.hosts):
+            if not (host.name in record.hosts and host.kvm.has_network(self.name)):
                 self.build(host, record)
 
     def build(self, host: Host, record: Record) -> None:
         """Make what is missing of it on `host`; call it while the record is held."""
         at_home = host.name == self.home
+        others = self._networks.others_than(host.name, record.hosts)
+        _segments.check(record, host, others)
         if not host.kvm.has_network(self.name):
             host.kvm.define_network(tostring(self._element(at_home=at_home), encoding="unicode"))
-        _segments.join(record, self.bridge, host, self._networks.others_than(host.name, record.hosts))
+        _segments.join(record, self.bridge, host, others)
         if host.name not in record.hosts:
             record.hosts.append(host.name)
         if at_home:

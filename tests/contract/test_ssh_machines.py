@@ -10,6 +10,7 @@ import pytest
 from _wait import until
 
 from labkit import Lab
+from labkit.errors import NotSupported
 from labkit.hosts.base import Host
 from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
@@ -84,6 +85,21 @@ def test_a_container_lives_on_a_server(gamma: Host) -> None:
     for machine in (box, twin):
         machine.destroy()
         assert not machine.notes.exists()
+    assert there(gamma) == NOTHING
+
+
+def test_a_server_is_not_joined_to_the_networks_of_a_lab(gamma: Host) -> None:
+    """No frame of the lab's goes to a server, and no route of a server's is changed: it is said that this cannot be."""
+    networks = gamma.lab.networks
+    before = gamma.run(["ip", "route"], check=True).stdout
+    networks.create("lan", host="alpha")
+    networks.create("behind", mode="routed", host="alpha")
+    for name in ("lan", "behind"):
+        with pytest.raises(NotSupported, match="gamma") as caught:
+            gamma.lxc.create("apart", networks=[name])
+        assert "own machines" in caught.value.hint
+        networks.remove(name)
+    assert gamma.run(["ip", "route"], check=True).stdout == before
     assert there(gamma) == NOTHING
 
 

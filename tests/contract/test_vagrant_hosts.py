@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from labkit import Lab, Vagrant
-from labkit.errors import LabError, NotFound, Unreachable
+from labkit.errors import LabError, NotFound, NotSupported, Unreachable
 from labkit.hosts.vagrant import VagrantState
 from labkit.hosts.vagrant_hosts import CARRIER, VagrantHost
 from labkit.machines.base import Machine
@@ -102,6 +102,28 @@ def test_one_network_for_all(machines: dict[str, Machine]) -> None:
         for other in machines.values():
             if other is not machine:
                 machine.run(["ping", "-c", "1", "-W", "20", other.addresses[0]], timeout_s=60, check=True)
+
+
+def test_routed_networks_find_each_other(lab: Lab, alpha: VagrantHost) -> None:
+    """One behind a virtual machine and one behind a host in namespaces: by way of the carrier, in both directions."""
+    made = {}
+    for name, host in (("hill", lab["near"]), ("dale", alpha)):
+        lab.networks.create(name, mode="routed", host=host.name)
+        made[name] = host.lxc.create(f"on-{name}", networks=[name], timeout_s=PATIENCE_S)
+    for one, other in (("hill", "dale"), ("dale", "hill")):
+        made[one].run(["ping", "-c", "1", "-W", "20", made[other].addresses[0]], timeout_s=60, check=True)
+    for name, machine in made.items():
+        machine.destroy()
+        lab.networks.remove(name)
+
+
+def test_tags_do_not_reach_a_virtual_machine(lab: Lab, alpha: VagrantHost) -> None:
+    """A network with a VLAN is refused there, with what to do instead."""
+    lab.networks.create("tagged", vlan=7, host="near")
+    with pytest.raises(NotSupported, match="alpha") as caught:
+        alpha.lxc.create("tagged", networks=["tagged"])
+    assert "VXLAN" in caught.value.hint
+    lab.networks.remove("tagged")
 
 
 def test_a_running_machine_moves_from_kvm_to_kvm(lab: Lab, alpha: VagrantHost) -> None:
