@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit import Lab
+from labkit import Lab, Vagrant
 from labkit.testing import settle, take_stock
 
 # What starts tests in the background has children ignore Ctrl-C; ours must not.
@@ -48,10 +48,11 @@ def lab_name() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    """A lab of two hosts for the tests of one module."""
+    """A lab of two hosts for the tests of one module; with LABKIT_TEST_HOSTS=vagrant they are virtual machines."""
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as shared:
+    by_vagrant = os.environ.get("LABKIT_TEST_HOSTS") == "vagrant"
+    with Lab(name, hosts=Vagrant(REPOSITORY / "vagrant") if by_vagrant else ["alpha", "beta"]) as shared:
         shared.networks.create("lan")
         yield shared
     left = settle(name, before)
