@@ -54,6 +54,7 @@ def test_a_command_and_its_failure_show_on_the_card(page: Page, open_notebook: O
     expect(card.get_by_role("alert")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_networks_are_plugged_in_and_out(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """A network is chosen and the machine is on it; its cable is taken out and nothing goes through; it goes again."""
     shared_lab.networks.create("dmz", "isolated")
@@ -85,6 +86,7 @@ def test_networks_are_plugged_in_and_out(page: Page, open_notebook: Opener, shar
         shared_lab.networks.remove("dmz")
 
 
+@pytest.mark.slow
 def test_a_verb_pressed_twice_is_done_once(page: Page, open_notebook: Opener, web: Machine) -> None:
     """While a snapshot is made the card says so, and takes no second verb."""
     open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"]'))
@@ -99,6 +101,7 @@ def test_a_verb_pressed_twice_is_done_once(page: Page, open_notebook: Opener, we
     assert web.console().history().count("LABKIT-BOOTED") == 1
 
 
+@pytest.mark.slow
 def test_destroy_asks_and_the_card_stays_as_a_memory(page: Page, open_notebook: Opener, web: Machine) -> None:
     """Destroy is asked for twice; then the machine is gone and its card does nothing any more."""
     lab = web.host.lab
@@ -127,6 +130,7 @@ def test_a_reload_brings_all_back(page: Page, open_notebook: Opener, web: Machin
     page.get_by_role("group", name="machine web, paused").wait_for(timeout=3000)
 
 
+@pytest.mark.slow
 def test_a_restarted_kernel_is_said(page: Page, open_notebook: Opener, web: Machine) -> None:
     """A card whose kernel was restarted says so, and its buttons do nothing."""
     open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"]'))
@@ -140,6 +144,7 @@ def test_a_restarted_kernel_is_said(page: Page, open_notebook: Opener, web: Mach
     assert web.refresh() is State.RUNNING
 
 
+@pytest.mark.slow
 def test_the_lab_is_closed_elsewhere(page: Page, open_notebook: Opener, web: Machine) -> None:
     """When another process ends the lab, its cards and tables say so."""
     lab = web.host.lab

@@ -53,6 +53,7 @@ def spans(shown: Locator) -> list[str]:
     return shown.locator(".lk-picture g:has(> .lk-span) > text").all_text_contents()
 
 
+@pytest.mark.slow
 def test_a_move_can_be_taken_back_while_it_is_seen(page: Page, open_notebook: Opener, web: KvmMachine) -> None:
     """Phase, percent and the picture grow, the card says so, too; Cancel leaves the machine where it was."""
     lab = web.host.lab
@@ -135,6 +136,7 @@ def ask_to_move(card: Locator) -> None:
     card.locator("form").get_by_role("button", name="migrate").click()
 
 
+@pytest.mark.slow
 def test_a_card_moves_its_machine(page: Page, open_notebook: Opener, web: KvmMachine) -> None:
     """The button asks for the host, offering those where the machine is not; Cancel takes it back; the card follows."""
     web.domain().migrateSetMaxSpeed(1)

@@ -80,6 +80,7 @@ def test_it_is_drawn_and_moves_by_one_message_a_second(page: Page, open_notebook
     assert went == []
 
 
+@pytest.mark.slow
 def test_a_pause_holds_the_picture(page: Page, open_notebook: Opener) -> None:
     """While it is paused nothing moves, with a sign and a word; resumed, it goes on."""
     open_notebook(SETUP, "made_up(3)")
@@ -120,6 +121,7 @@ def test_machines_metrics_and_window_can_be_chosen(page: Page, open_notebook: Op
     expect(page.locator(".lk-plots .xtick text", has_text="30 s").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_hovering_tells_machine_and_value(page: Page, open_notebook: Opener) -> None:
     """Over a plot each machine has its value with a unit, and when that was."""
     open_notebook(SETUP, "made_up(2, window='1 min')")
@@ -131,6 +133,7 @@ def test_hovering_tells_machine_and_value(page: Page, open_notebook: Opener) -> 
     expect(label).to_contain_text("s ago")
 
 
+@pytest.mark.slow
 def test_without_its_kernel_the_picture_remains(page: Page, open_notebook: Opener, address: str, folder: Path) -> None:
     """When the kernel has ended the plots stand; opened again, the notebook shows the static picture."""
     open_notebook(SETUP, "made_up(3)", "monitor.say('the last word', 'warning')")
@@ -154,6 +157,7 @@ def test_without_its_kernel_the_picture_remains(page: Page, open_notebook: Opene
     expect(twin).to_contain_text("the last word")
 
 
+@pytest.mark.slow
 def test_a_page_that_is_loaded_again_goes_on(page: Page, open_notebook: Opener) -> None:
     """Loaded again while the kernel runs, the page has all lines in their colours, and they move."""
     open_notebook(SETUP, "made_up(3)")
@@ -183,6 +187,7 @@ def test_a_lab_is_shown(page: Page, open_notebook: Opener, shared_lab: Lab) -> N
     expect(legend).to_contain_text("worker (ended)", timeout=30_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 @pytest.mark.parametrize("width", [1400, 900])
 def test_it_can_be_read(page: Page, open_notebook: Opener, theme: str, width: int) -> None:

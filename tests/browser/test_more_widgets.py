@@ -86,6 +86,7 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, open_notebook: Opene
     assert list((shared_lab.folder / "machines").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_screen_is_live(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """A machine with graphics has a thumbnail that follows its screen, and grows when it is clicked."""
     machine = shared_lab["alpha"].kvm.create("gfx", graphics=True)
@@ -113,6 +114,7 @@ def test_an_error_is_a_sentence(page: Page, open_notebook: Opener, shared_lab: L
     expect(details.locator("pre")).to_contain_text("labkit/lab.py")
 
 
+@pytest.mark.slow
 def test_a_saved_notebook_shows_the_last_state(
     page: Page, open_notebook: Opener, shared_lab: Lab, address: str, folder: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_saved_notebook_shows_the_last_state(
     assert machine.refresh() is State.RUNNING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 @pytest.mark.parametrize("width", [1400, 900])
 def test_it_can_be_read(page: Page, open_notebook: Opener, shared_lab: Lab, theme: str, width: int) -> None:
@@ -159,6 +162,7 @@ def test_it_can_be_read(page: Page, open_notebook: Opener, shared_lab: Lab, them
     assert wide == 0
 
 
+@pytest.mark.slow
 def test_keys_reach_every_button(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """Tab goes through all buttons of a card, and Enter presses one."""
     machine = shared_lab["alpha"].kvm.create("web")
@@ -176,6 +180,7 @@ def test_keys_reach_every_button(page: Page, open_notebook: Opener, shared_lab: 
     wait_until(lambda: machine.refresh() is State.PAUSED)
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_readme_can_be_made(tmp_path: Path) -> None:
     """The command that README names makes a picture of a real lab in JupyterLab, and leaves no lab."""
     from PIL import Image

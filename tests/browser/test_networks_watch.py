@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from _jupyter import Opener, attach
 from playwright.sync_api import Page, expect
 
@@ -29,6 +30,7 @@ def test_a_capture_counts_live_and_can_be_cancelled(page: Page, open_notebook: O
     expect(output.get_by_role("row").filter(has_text="echo reply").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_who_reaches_whom_is_a_picture(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """The matrix has machines as headers, a sign in each field with the figures in its tooltip, and a folded table."""
     for name in ("one", "two"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from _jupyter import Opener, attach, wait_until
 from playwright.sync_api import Page, expect
 
@@ -32,6 +33,7 @@ def test_machines_come_go_and_obey(page: Page, open_notebook: Opener, shared_lab
     assert shared_lab.machines() == []
 
 
+@pytest.mark.slow
 def test_rows_are_sorted_and_groups_fold(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """A click on a heading sorts numbers as numbers, once more the other way; a host's machines fold away."""
     for name in ("m2", "m10", "m1"):
@@ -54,6 +56,7 @@ def test_rows_are_sorted_and_groups_fold(page: Page, open_notebook: Opener, shar
     expect(names).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_a_host_shows_what_it_has(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """The card of a host has its processors, memory, acceleration and machines."""
     shared_lab["alpha"].kvm.create("one")

@@ -34,6 +34,7 @@ def test_what_is_typed_has_its_effect(page: Page, open_notebook: Opener, web: Ma
     assert "xterm-fg-2" in (green.get_attribute("class") or "")
 
 
+@pytest.mark.slow
 def test_two_terminals_see_the_same(page: Page, open_notebook: Opener, web: Machine) -> None:
     """What is typed in one terminal is seen in another on the same console, and its size reaches the guest."""
     cell = 'm = lab["alpha"].kvm["web"]\ndisplay(m.terminal(rows=6), m.terminal(rows=6))'
@@ -64,6 +65,7 @@ def test_a_shell_of_its_own(page: Page, open_notebook: Opener, web: Machine) -> 
     expect(rows(page)).to_contain_text("10 ")
 
 
+@pytest.mark.slow
 def test_a_flood_does_not_freeze_the_page(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """During 10 MB of output the page answers; afterwards the end is there, and what was left out is said."""
     shared_lab["alpha"].lxc.create("flood")  # a container: it writes faster than an emulated guest
@@ -84,6 +86,7 @@ def test_a_flood_does_not_freeze_the_page(page: Page, open_notebook: Opener, sha
     expect(rows(page)).to_contain_text("the-end", timeout=60_000)
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_gone(page: Page, open_notebook: Opener, web: Machine) -> None:
     """A shell whose machine was destroyed says that the connection has ended."""
     open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"].terminal(shell=True, rows=10)'))

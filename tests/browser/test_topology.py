@@ -85,6 +85,7 @@ def test_a_click_opens_the_card_whose_buttons_act(page: Page, open_notebook: Ope
     assert page.locator(".jp-Notebook.jp-mod-editMode").count() == 0
 
 
+@pytest.mark.slow
 def test_machines_come_and_go_by_themselves(page: Page, open_notebook: Opener, lab: Lab) -> None:
     """What another process makes appears with its link, what it destroys goes, a closed lab is said to be closed."""
     open_notebook(attach(lab.name, "lab.topology()"))
@@ -104,6 +105,7 @@ def test_machines_come_and_go_by_themselves(page: Page, open_notebook: Opener, l
     expect(machine(page, "web")).to_have_attribute("data-state", "unknown")
 
 
+@pytest.mark.slow
 def test_what_is_dragged_stays_where_it_was_put(page: Page, open_notebook: Opener, lab: Lab) -> None:
     """A dragged node and its link move and stay there when others come; the twin is drawn with it; fit shows all."""
     open_notebook(attach(lab.name, "d = lab.topology()\nd"))
