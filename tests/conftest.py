@@ -11,10 +11,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from labkit import Lab, Vagrant
+from labkit import Lab
 from labkit.testing import settle, take_stock
 
 # What starts tests in the background has children ignore Ctrl-C; ours must not.
@@ -46,13 +47,20 @@ def lab_name() -> Iterator[str]:
     assert not left, f"the test left behind: {left}"
 
 
+def _hosts() -> Any:
+    if os.environ.get("LABKIT_TEST_HOSTS") != "vagrant":
+        return ["alpha", "beta"]
+    from labkit import Vagrant
+
+    return Vagrant(REPOSITORY / "vagrant")
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab of two hosts for the tests of one module; with LABKIT_TEST_HOSTS=vagrant they are virtual machines."""
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
-    by_vagrant = os.environ.get("LABKIT_TEST_HOSTS") == "vagrant"
-    with Lab(name, hosts=Vagrant(REPOSITORY / "vagrant") if by_vagrant else ["alpha", "beta"]) as shared:
+    with Lab(name, hosts=_hosts()) as shared:
         shared.networks.create("lan")
         yield shared
     left = settle(name, before)
