@@ -68,7 +68,8 @@ class Server:
         """Write sshd's configuration, with more lines."""
         words = [
             f"HostKey {self.folder}/host", f"AuthorizedKeysFile {self.folder}/authorized /run/authorized",
-            "StrictModes no", "UsePAM no", "PermitRootLogin prohibit-password", "PasswordAuthentication no", "PidFile none",
+            "StrictModes no", "UsePAM no",
+            "PermitRootLogin prohibit-password", "PasswordAuthentication no", "PidFile none",
         ]  # fmt: skip
         (self.folder / "sshd_config").write_text("\n".join([*lines, *words]) + "\n")
 
