@@ -128,6 +128,7 @@ def test_a_tcp_connection_lasts(web: KvmMachine) -> None:
     assert done.stdout == "all\n", done.stderr
 
 
+@pytest.mark.slow
 def test_no_write_is_lost(web: KvmMachine) -> None:
     """What a machine writes while it moves is in its memory afterwards, also where its processor is emulated."""
     busy = """head -c 20000000 /dev/urandom >/run/from; md5sum </run/from >/run/sum

@@ -141,6 +141,7 @@ def cable(host: Host, way: str) -> None:
     host.run(["ip", "link", "set", "eth0", way], check=True)
 
 
+@pytest.mark.slow
 def test_the_network_between_the_hosts_is_cut(web: KvmMachine) -> None:
     """Cut for good, the move fails within seconds, and says so; once the network is back it can move."""
     beta = web.host.lab["beta"]

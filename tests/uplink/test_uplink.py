@@ -60,6 +60,7 @@ def test_only_machines_on_the_network_get_out(reach: Outcome) -> None:
     only_those_on_the_network(reach)
 
 
+@pytest.mark.slow
 @needs_root
 def test_only_machines_on_the_network_of_a_user_get_out(reach_of_user: Outcome) -> None:
     """The same holds in an ordinary user's lab."""
@@ -160,6 +161,7 @@ def test_by_default_nothing_leaves(in_world: World) -> None:
     nothing_left(in_world("_default.py", "kvm,lxc,docker" if os.geteuid() == 0 else "kvm"))
 
 
+@pytest.mark.slow
 @needs_root
 def test_by_default_nothing_leaves_a_lab_of_a_user(in_world_of_user: World) -> None:
     """The same holds in an ordinary user's lab."""
