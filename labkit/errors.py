@@ -17,13 +17,11 @@ The tree::
     ├── Unavailable                      what the machine lacks; `labkit doctor` says the same
     │   ├── NamespacesForbidden
     │   ├── DeviceMissing
-    │   └── PackageMissing
+    │   ├── PackageMissing
+    │   └── VersionsDoNotFit             two programs that are installed do not work together
     ├── Unreachable                      a server does not answer by ssh, or no longer
     │   ├── LoginRefused                 it does, and lets this user in with no key, or not become root
     │   └── ServerChanged                it has another key than the one that is known
-=======
-    │   ├── PackageMissing
-    │   └── VersionsDoNotFit             two programs that are installed do not work together
     ├── DaemonFailed                     an engine's daemon did not start, or died
     ├── DeadlineExceeded (TimeoutError)
     ├── Cancelled                        somebody has asked to stop it

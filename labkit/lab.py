@@ -204,7 +204,7 @@ class Lab:
         self._hosts[name] = made
         self.journal("host", host=name)
         if isinstance(made, NamespaceHost):
-            _remotes.show_way(self.folder, made)
+            _remotes.show_ways(made)
         self.networks.restore_on(made)
         self.changes.tell(What.HOSTS, made)
         return made
@@ -215,8 +215,7 @@ class Lab:
         for note in _remotes.notes(self.folder):
             if note["name"] == name:
                 host = restore(self, note)
-                with host._channel() as channel:  # type: ignore[attr-defined]
-                    channel.request("ping")  # or says what keeps it away
+                host.check()  # or says what keeps it away
                 return host
         return NamespaceHost.start(self, name)
 

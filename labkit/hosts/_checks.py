@@ -53,6 +53,8 @@ PACKAGES = {
     "virtnetworkd": "libvirt-daemon-driver-network",
     "virtqemud": "libvirt-daemon-driver-qemu",
 }
+# A server's libvirt is the system's own.
+SERVER_PACKAGES = PACKAGES | {"libvirtd": "libvirt-daemon-system"}
 
 
 class State(StrEnum):

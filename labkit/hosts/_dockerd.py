@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import DaemonFailed
 from . import _libvirtd
 from ._checks import find_program
+from .base import NEVER_STARTED
 
 if TYPE_CHECKING:
     from .base import Host
@@ -33,7 +34,6 @@ mv /run/docker-mounts.new /run/docker-mounts && exec sleep infinity
 """
 _HOLDER, _HOLDER_S = "docker-mounts", 20
 _WHOSE = "Docker's daemon"
-_NEVER = -1  # started here: it is the server's own
 _SHIM = Path(__file__).with_name("_runc.py")
 
 
@@ -103,7 +103,7 @@ def why_failed(host: Host) -> DaemonFailed | None:
     deadline = time.monotonic() + 1  # one that is about to end has hung up before it has ended
     while (code := host.daemon_exit(DAEMON)) is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    if code is None or code == _NEVER:
+    if code in (None, NEVER_STARTED):
         return None
     log = host.folder / f"{DAEMON}.log"
     return _libvirtd.failure(f"ended with exit code {code}", log, host.name, _WHOSE, host.files)

@@ -24,7 +24,7 @@ from ..errors import LabError
 from . import _checks_programs as programs
 from . import _checks_resources as resources
 from . import _ssh_words
-from ._checks import Finding, State, fail, note, ok
+from ._checks import SERVER_PACKAGES, Finding, State, fail, note, ok
 from ._login import Login
 from .acceleration import obstacle
 from .doctor import Check, Report, guarded
@@ -53,10 +53,10 @@ else:
         from labkit.hosts._doctor_remote import look
         tell(look({state!r}))
 """
+# Programs, and whether labs need them.
 _NEEDED = {
-    "qemu-system-x86_64": ("qemu-system-x86", True), "libvirtd": ("libvirt-daemon-system", True),
-    "qemu-img": ("qemu-utils", True), "dnsmasq": ("dnsmasq-base", True), "ip": ("iproute2", True),
-    "dockerd": ("docker.io", False), "lxc-start": ("lxc", False),
+    "qemu-system-x86_64": True, "libvirtd": True, "qemu-img": True, "dnsmasq": True, "ip": True,
+    "dockerd": False, "lxc-start": False,
 }  # fmt: skip
 
 
@@ -125,12 +125,15 @@ def _by_programs(told: dict[str, Any]) -> list[Finding]:
     """What can be said of a server with an older Python."""
     few = "Labs can use it; the doctor's other checks need Python 3.11."
     findings = [note("python3", f"version {told['old']}", few)]
-    for name, (package, needed) in _NEEDED.items():
+    for name, needed in _NEEDED.items():
         if name in told["there"]:
             findings.append(ok(name, "is installed", "A lab can use it."))
         else:
             lacking = (fail if needed else note)(
-                name, "not installed", "Machines lack it.", f"apt-get install --no-install-recommends {package}"
+                name,
+                "not installed",
+                "Machines lack it.",
+                f"apt-get install --no-install-recommends {SERVER_PACKAGES[name]}",
             )
             findings.append(lacking)
     return findings

@@ -73,11 +73,12 @@ def channel(note: Note) -> Channel:
     return Channel(path, whose)
 
 
-def show_way(lab: Path, host: Host) -> None:
-    """Have a namespace host know the way to the virtual machines of the lab whose folder is `lab`."""
-    for note in notes(lab):
-        if "subnet" in note and note["way"] != host.address:
-            host.run(["ip", "route", "replace", note["subnet"], "via", note["way"]], check=True)
+def show_ways(host: Host) -> None:
+    """Have a namespace host know the ways to the virtual machines of its lab: one for each carrier."""
+    ways = {(note["subnet"], note["way"]) for note in notes(host.lab.folder) if "subnet" in note}
+    for subnet, way in ways:
+        if way != host.address:
+            host.run(["ip", "route", "replace", subnet, "via", way], check=True)
 
 
 def _argv(note: Note) -> list[str]:

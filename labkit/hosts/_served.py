@@ -12,7 +12,7 @@ from .._paths import disk_room
 from ..errors import DeadlineExceeded, EngineError, LabError
 from . import _dockerd
 from ._channel import Channel, RequestRefused, Running, run_captured, spawn
-from .base import Host
+from .base import NEVER_STARTED, Host
 
 
 class ServedHost(Host):
@@ -60,7 +60,7 @@ class ServedHost(Host):
     @staticmethod
     def _exit_code(channel: Channel, daemon: str) -> int | None:
         known: dict[str, Any] = channel.request("daemons")["daemons"]
-        code: int | None = known[daemon]["exit"] if daemon in known else -1
+        code: int | None = known[daemon]["exit"] if daemon in known else NEVER_STARTED
         return code
 
     def start_daemon(self, name: str, argv: Sequence[str]) -> Path:

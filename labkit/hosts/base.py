@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # What lies in a host's directory of sockets once an engine was used there.
 _MARKS = {"kvm": "libvirt.sock", "docker": "docker.sock", "lxc": "lxc"}
 ENGINES = tuple(_MARKS)
+NEVER_STARTED = -1  # by the lab: what runs there is the server's own
 
 
 class Host(ABC):
@@ -104,7 +105,7 @@ class Host(ABC):
 
     @abstractmethod
     def daemon_exit(self, name: str) -> int | None:
-        """The exit code of a daemon; None while it runs, -1 if it was never started."""
+        """The exit code of a daemon; None while it runs, `NEVER_STARTED` if it was not by the lab."""
 
     @property
     @abstractmethod

@@ -33,7 +33,7 @@ class HostSpec(Protocol):
         """Make the host, or find it, for this lab; whatever ends this early, nothing is left."""
 
 
-def restore(lab: Lab, note: Note) -> Host:
+def restore(lab: Lab, note: Note) -> RemoteHost:
     """The host that a lab remembers."""
     module, _, name = _HOSTS.get(note["provider"], _HOSTS["ssh"]).partition(":")
     kind = cast("type[RemoteHost]", getattr(import_module(f".{module}", __package__), name))

@@ -17,17 +17,16 @@ from .. import _paths
 from ..errors import DaemonFailed, LabError, PackageMissing
 from . import _launch, _remotes
 from ._channel import Channel, Running
+from ._checks import SERVER_PACKAGES, program_on
 from ._login import Login
 from ._served import ServedHost
-from .base import Host
+from .base import NEVER_STARTED, Host
 
 if TYPE_CHECKING:
     from ..lab import Lab
 
 _ANSWER_S = 30.0
 _START_S, _LOOK_S = 40.0, 2.0
-_NEVER = -1  # started by this lab: it is the server's own
-_PATH = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 # Ends when the daemon behind a Unix socket answers.
 _UNTIL_ANSWERS = """
 import socket, sys, time
@@ -55,7 +54,6 @@ _LIBVIRT = (
     ("virtqemud", "/run/libvirt/virtqemud-sock", ("virtqemud.socket", "virtnetworkd.socket")),
 )
 _DOCKER = (("dockerd", "/run/docker.sock", ("docker.socket",)),)
-_HELP = {"dockerd": "docker.io", "libvirtd": "libvirt-daemon-system"}
 
 
 class RemoteHost(ServedHost):
@@ -218,13 +216,12 @@ class RemoteHost(ServedHost):
         for daemon, socket, _ in known:
             if self._answers(socket, 0):
                 return socket
-            path = self.run(["sh", "-c", f'{_PATH}; command -v "$1"', "sh", daemon]).stdout.strip()
-            if path:
+            if path := program_on(self, daemon):
                 self.start_daemon(daemon, [path])
                 return self._answering(socket, daemon)
         first = known[0][0]
         raise PackageMissing(f"{first} is not installed on the server", host=self.name,
-                             hint=f"there: sudo apt-get install {_HELP[first]}")  # fmt: skip
+                             hint=f"there: sudo apt-get install {SERVER_PACKAGES[first]}")  # fmt: skip
 
     def _answers(self, socket: str, patience_s: float) -> bool:
         argv = [*self.python, "-I", "-S", "-c", _UNTIL_ANSWERS, socket, str(patience_s)]
@@ -233,7 +230,7 @@ class RemoteHost(ServedHost):
     def _answering(self, socket: str, daemon: str) -> str:
         deadline = time.monotonic() + _START_S
         while not self._answers(socket, _LOOK_S):
-            if self.daemon_exit(daemon) not in (None, _NEVER):
+            if self.daemon_exit(daemon) not in (None, NEVER_STARTED):
                 raise self._failure(daemon, "has ended")
             if time.monotonic() > deadline:
                 raise self._failure(daemon, f"does not answer on {socket}")
@@ -250,7 +247,7 @@ class RemoteHost(ServedHost):
 
     def why_libvirt_failed(self) -> DaemonFailed | None:
         for daemon, _, _ in _LIBVIRT:
-            if (code := self.daemon_exit(daemon)) not in (None, _NEVER):
+            if (code := self.daemon_exit(daemon)) not in (None, NEVER_STARTED):
                 return self._failure(daemon, f"ended with exit code {code}")
         return None
 

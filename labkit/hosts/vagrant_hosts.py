@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import _remotes, _vagrant_ready
+from . import _remotes, _vagrant_file, _vagrant_ready
 from ._libvirtd import tls_folder
 from ._login import Login
 from .remote import RemoteHost
@@ -44,8 +44,6 @@ class Vagrant:
 
     def names(self) -> tuple[str, ...]:
         """The hosts that it describes; raises `InvalidFile` for a mistake in ``hosts.yml``."""
-        from . import _vagrant_file
-
         return tuple(self.only) or tuple(_vagrant_file.read(Path(self.folder) / "hosts.yml").hosts)
 
     def start(self, lab: Lab, name: str) -> Host:
@@ -63,7 +61,7 @@ class Vagrant:
             lab, name, _login(config, project.identity(name)), provider=VagrantHost.provider, address=config.address,
             carrier=carrier, more=more,
         )  # fmt: skip
-        connect(lab, host)
+        host.join()
         return host
 
 
@@ -73,9 +71,14 @@ class VagrantHost(RemoteHost):
     provider = "vagrant"
 
     @property
+    def carrier(self) -> Host:
+        """The host of the lab that it runs on."""
+        return self.lab[self.note["carrier_name"]]
+
+    @property
     def project(self) -> VagrantProject:
         """What Vagrant is asked with."""
-        return VagrantProject(self.note["project"], self.lab[self.note["carrier_name"]])
+        return VagrantProject(self.note["project"], self.carrier)
 
     def status(self) -> VagrantState:
         """How the virtual machine stands; asks libvirt."""
@@ -90,7 +93,18 @@ class VagrantHost(RemoteHost):
         """Have it run again, suspended or halted."""
         self.project.up(self.name)
         self.check()
-        connect(self.lab, self)
+        self.join()
+
+    def join(self) -> None:
+        """Have it and the lab's other hosts know the way to each other, by its carrier."""
+        self.carrier.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
+        backbone = self.carrier.address.rpartition(".")[0] + ".0/24"
+        self.run(["ip", "route", "replace", backbone, "via", _vagrant_ready.GATEWAY], check=True)
+        # Where QEMU looks for the certificates with which machines move.
+        self.run(["sh", "-euc", _CERTIFICATES, "sh", str(tls_folder(self.folder))], check=True)
+        for other in self.lab:
+            if other.provider == "namespace" and other.is_alive:
+                _remotes.show_ways(other)
 
     def halt(self) -> None:
         """Shut it down; `resume` boots it."""
@@ -108,21 +122,3 @@ def _login(config: SshConfig, identity: str) -> Login:
     # One that was made anew has another key at the same address.
     options = (f"HostKeyAlias=vagrant-{identity}",)
     return Login(f"{config.user}@{config.address}", config.port, str(config.key), options)
-
-
-def connect(lab: Lab, host: Host) -> None:
-    """Have a virtual machine and the lab's other hosts know the way to each other, by its carrier."""
-    carrier = lab[_carrier(host)]
-    carrier.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
-    backbone = carrier.address.rpartition(".")[0] + ".0/24"
-    host.run(["ip", "route", "replace", backbone, "via", _vagrant_ready.GATEWAY], check=True)
-    # Where QEMU looks for the certificates with which machines move.
-    host.run(["sh", "-euc", _CERTIFICATES, "sh", str(tls_folder(host.folder))], check=True)
-    for other in lab:
-        if other.provider == "namespace" and other.is_alive:
-            _remotes.show_way(lab.folder, other)
-
-
-def _carrier(host: Host) -> str:
-    name: str = host.note["carrier_name"]  # type: ignore[attr-defined]
-    return name

@@ -452,10 +452,11 @@ def sample_of(words: dict[str, Any], now_s: float) -> Sample:
 
 def _sums(words: dict[str, Any], kind: str, names: tuple[str, ...]) -> list[int]:
     """Counters added up over all disks, or all network cards."""
-    every = [
-        [words.get(word, 0) for word in _words(kind, number, names)] for number in range(words.get(f"{kind}.count", 0))
-    ]
-    return every[0] if len(every) == 1 else [sum(each[place] for each in every) for place in range(len(names))]
+    found = [0] * len(names)
+    for number in range(words.get(f"{kind}.count", 0)):
+        for place, word in enumerate(_words(kind, number, names)):
+            found[place] += words.get(word, 0)
+    return found
 
 
 @cache

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from .._progress import progress
 from .._values import format_duration
-from ..errors import DeadlineExceeded
+from ..errors import DeadlineExceeded, LabError
 
 _BUILDING = ".building-"
 _WAIT_S = 1800.0
@@ -89,5 +89,5 @@ def _remove(work: Path) -> None:
 
     shutil.rmtree(work, ignore_errors=True)
     if work.exists():
-        with contextlib.suppress(Exception):  # whatever stays is swept the next time
+        with contextlib.suppress(LabError, OSError):  # what stays is swept the next time
             _launch.remove_tree(work)

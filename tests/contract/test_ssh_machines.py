@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+from _server import SSHD, server
 from _wait import until
 
 from labkit import Lab
@@ -15,11 +16,10 @@ from labkit.hosts.base import Host
 from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
-servers = pytest.importorskip("_server")
 pytestmark = [
     pytest.mark.core,
     pytest.mark.xdist_group("ssh"),
-    pytest.mark.skipif(not servers.SSHD, reason="openssh-server is not installed"),
+    pytest.mark.skipif(not SSHD, reason="openssh-server is not installed"),
 ]
 
 # LAB: makes a container, and stops just before it would be whole.
@@ -53,7 +53,7 @@ def gamma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
     with (
-        servers.server(tmp_path_factory.mktemp("server"), "400m") as far,
+        server(tmp_path_factory.mktemp("server"), "400m") as far,
         Lab(name, hosts=["alpha", far.spec()]) as lab,
     ):
         place = 'mkdir -p /run/lxc-of-test && mount --bind /run/lxc-of-test "$1"'

@@ -32,7 +32,7 @@ def lab() -> Iterator[Lab]:
     """A host in namespaces, and the two of ``vagrant/hosts.yml``."""
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
-    with Lab(name, hosts=["near", Vagrant(FOLDER)]) as made:  # type: ignore[list-item]
+    with Lab(name, hosts=["near", Vagrant(FOLDER)]) as made:
         made.networks.create("lan")
         yield made
     left = settle(name, before)
