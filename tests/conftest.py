@@ -50,9 +50,11 @@ def lab_name() -> Iterator[str]:
 def _hosts() -> Any:
     if os.environ.get("LABKIT_TEST_HOSTS") != "vagrant":
         return ["alpha", "beta"]
+    from _vagrant import FOLDER
+
     from labkit import Vagrant
 
-    return Vagrant(REPOSITORY / "vagrant")
+    return Vagrant(FOLDER)
 
 
 @pytest.fixture(scope="module")

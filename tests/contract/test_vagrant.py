@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from _vagrant import FOLDER, needs_vagrant
 from _wait import until
 
 from labkit import Lab
@@ -25,9 +24,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(2400),
     pytest.mark.xdist_group("vagrant"),
-    pytest.mark.skipif(shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant"),
+    needs_vagrant,
 ]
-FOLDER = Path(__file__).parent.parent.parent / "vagrant"
 DOMAIN = "labkit-alpha"
 UP = """
 import sys

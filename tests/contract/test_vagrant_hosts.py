@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from _vagrant import FOLDER, needs_vagrant
 
 from labkit import Lab, Vagrant
 from labkit.errors import LabError, NotFound, NotSupported, Unreachable
@@ -21,9 +20,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(2400),
     pytest.mark.xdist_group("vagrant"),
-    pytest.mark.skipif(shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant"),
+    needs_vagrant,
 ]
-FOLDER = Path(__file__).parent.parent.parent / "vagrant"
 PATIENCE_S = 600  # the processors are emulated
 
 

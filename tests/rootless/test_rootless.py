@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _vagrant import needs_vagrant
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `_user`, which no package holds
 
@@ -50,7 +50,7 @@ def test_core_passes_without_privileges(user: str, part: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(2700)
-@pytest.mark.skipif(shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant")
+@needs_vagrant
 def test_vagrant_needs_no_privileges(user: str) -> None:
     """An ordinary user builds the box, and a host that Vagrant makes of it runs in a lab of the user's."""
     suite = ["-p", "no:cacheprovider", "-q", "tests/contract/test_vagrant.py"]

@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from _vagrant import FOLDER, needs_vagrant
 from _wait import until
 
 from labkit.errors import (
@@ -30,10 +31,6 @@ from labkit.hosts import _vagrant_file, _vagrant_lines, _vagrant_ready
 from labkit.hosts._vagrant_run import Here, in_words
 
 REPOSITORY = Path(__file__).parent.parent.parent
-FOLDER = REPOSITORY / "vagrant"
-needs_vagrant = pytest.mark.skipif(
-    shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant"
-)
 
 
 def account_of(text: str) -> _vagrant_lines.Account:
