@@ -189,10 +189,15 @@ class RemoteHost(ServedHost):
     def start_docker(self) -> Path:
         return self._forward(self._serve(_DOCKER), "docker.sock")
 
-    def _forward(self, remote: str, name: str) -> Path:
+    def forward(self, remote: str, name: str) -> Path:
+        """Have a socket `name` here lead to one on the server; returns its path."""
         local = self.sockets / name
         with self._named(), self._channel() as channel:
             channel.request("forward", path=str(local), remote=remote)
+        return local
+
+    def _forward(self, remote: str, name: str) -> Path:
+        local = self.forward(remote, name)
         self._there[name] = Path(remote)
         return local
 

@@ -9,7 +9,9 @@ import base64
 import contextlib
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,25 +35,48 @@ _NOT_HERE = {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID}  # so
 _PATIENCE_S = 5.0
 
 
-class Agent:
-    """The agent in one domain; when it does not answer, errors quote the console's log."""
+class Silence(Enum):
+    """Why there was no answer."""
 
-    def __init__(
-        self, domain: libvirt.virDomain, host: Host, machine: str, console: Path,
-        moved: Callable[[], libvirt.virDomain | None] = lambda: None,
-    ) -> None:  # fmt: skip
-        """`moved` gives the domain anew while the machine moves to another host, or has moved; else None."""
-        self._domain = domain
-        self._moved = moved
+    NOT_YET = auto()  # nobody has answered in time, or is there yet
+    CUT_OFF = auto()  # nobody was connected, so the question was not heard
+    NOT_HERE = auto()  # the machine is not here, or does not run
+    REFUSED = auto()  # the agent or the engine has said why
+
+
+class Unanswered(Exception):
+    """A question to the agent has no answer; the text is what the engine or the agent said."""
+
+    def __init__(self, why: Silence, words: str) -> None:
+        super().__init__(words)
+        self.why = why
+
+
+class GuestAgent(ABC):
+    """The agent in one machine; when it does not answer, errors quote the console's log."""
+
+    slowest_s = 10.0  # in which a question and its answer come through, whatever they carry
+
+    def __init__(self, host: Host, machine: str, console: Path) -> None:
         self._host, self._files = host.name, host.files
         self._machine = machine
         self._console = console
 
+    @abstractmethod
     def ask(self, command: str, timeout_s: float = 10, **arguments: Any) -> Any:
-        """Send one command and return its answer; libvirt's timeout counts whole seconds."""
-        request = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
-        answer = libvirt_qemu.qemuAgentCommand(self._domain, json.dumps(request), max(1, round(timeout_s)), 0)
-        return json.loads(answer)["return"]
+        """Send one command and return its answer; raises `Unanswered`."""
+
+    @abstractmethod
+    def _translate(self, error: Unanswered) -> LabError:
+        """The labkit error for what the engine said."""
+
+    def _full_disk(self) -> NotEnoughDisk | None:
+        """The error for a guest that the engine has stopped because its disk's file could not grow."""
+        return None
+
+    def _follow(self, deadline: float) -> bool:
+        """Whether the machine is on its way, or has come somewhere else: then it is asked there."""
+        return False
 
     def wait(self, deadline: float) -> None:
         """Wait until the agent answers; `deadline` is on the monotonic clock."""
@@ -60,16 +85,16 @@ class Agent:
             try:
                 self.ask("guest-ping", timeout_s=min(2.0, deadline - time.monotonic()))
                 return
-            except libvirt.libvirtError as error:
-                if error.get_error_code() not in _NOT_YET:
+            except Unanswered as error:
+                if error.why not in (Silence.NOT_YET, Silence.CUT_OFF):
                     raise self._not_up(error) from error
             if time.monotonic() > deadline:
                 raise self._too_late(f"the guest did not come up in time; {self._last_words()}")
             time.sleep(0.01)
 
-    def _not_up(self, error: libvirt.libvirtError) -> LabError:
+    def _not_up(self, error: Unanswered) -> LabError:
         """Why the guest will not come up."""
-        told = self._full_disk() or translate(error, self._host, self._machine)
+        told = self._full_disk() or self._translate(error)
         if not isinstance(told, InvalidState):
             return told
         return InvalidState(
@@ -88,10 +113,10 @@ class Agent:
         try:
             pid = self._start(arguments, deadline)
             status = self._wait_for(pid, deadline)
-        except libvirt.libvirtError as error:
+        except Unanswered as error:
             raise self._explain(error, argv, timeout_s if time.monotonic() > deadline else None) from error
         if status is None:
-            with contextlib.suppress(libvirt.libvirtError):  # the guest may have stopped just now
+            with contextlib.suppress(Unanswered):  # the guest may have stopped just now
                 self._kill(pid)
             raise self._too_late(f"`{argv[0]}` did not end within {timeout_s:g} s and was killed")
         code = -status["signal"] if "signal" in status else status["exitcode"]
@@ -103,32 +128,25 @@ class Agent:
         patience = min(deadline, time.monotonic() + _PATIENCE_S)
         while True:
             try:
-                pid: int = self.ask("guest-exec", min(10.0, deadline - time.monotonic()), **arguments)["pid"]
+                pid: int = self.ask("guest-exec", min(self.slowest_s, deadline - time.monotonic()), **arguments)["pid"]
                 return pid
-            except libvirt.libvirtError as error:
-                if "is not connected" in str(error) and time.monotonic() < patience:
+            except Unanswered as error:
+                if error.why is Silence.CUT_OFF and time.monotonic() < patience:
                     time.sleep(0.01)
-                elif error.get_error_code() not in _NOT_HERE or not self._follow(deadline):
+                elif error.why is not Silence.NOT_HERE or not self._follow(deadline):
                     raise
 
     def _ask_wherever_it_is(self, command: str, deadline: float, **arguments: Any) -> dict[str, Any]:
         """Ask what may be asked twice, also of a machine that moves to another host meanwhile."""
         while True:
             try:
-                answer: dict[str, Any] = self.ask(command, min(10.0, deadline - time.monotonic()), **arguments)
+                answer: dict[str, Any] = self.ask(
+                    command, min(self.slowest_s, deadline - time.monotonic()), **arguments
+                )
                 return answer
-            except libvirt.libvirtError:
+            except Unanswered:
                 if not self._follow(deadline):
                     raise
-
-    def _follow(self, deadline: float) -> bool:
-        """Whether the machine is on its way, or has come somewhere else: then it is asked there."""
-        time.sleep(0.05)
-        with contextlib.suppress(LabError):  # it is just leaving
-            domain = self._moved()
-            self._domain = domain or self._domain
-            return domain is not None and time.monotonic() < deadline
-        return time.monotonic() < deadline
 
     def _wait_for(self, pid: int, deadline: float) -> dict[str, Any] | None:
         pause = 0.001
@@ -147,26 +165,60 @@ class Agent:
     def _kill(self, pid: int) -> None:
         self.ask("guest-exec", path="/bin/kill", arg=["-9", str(pid)])
 
-    def _explain(self, error: libvirt.libvirtError, argv: list[str], waited_s: float | None) -> LabError:
+    def _explain(self, error: Unanswered, argv: list[str], waited_s: float | None) -> LabError:
         if full := self._full_disk():
             return full
-        words = error.get_error_message() or ""
+        words = str(error)
         if "Failed to execute child process" in words or "guest-exec" in words:
             return EngineError(
                 f"the guest cannot run {ascii(argv[0])[:60]}: {words.split(': ', 1)[-1]}",
                 hint="is the program in the guest's image?", host=self._host, machine=self._machine,
             )  # fmt: skip
-        if error.get_error_code() in _NOT_YET and waited_s:
+        if error.why in (Silence.NOT_YET, Silence.CUT_OFF) and waited_s:
             return self._too_late(f"the guest did not answer within {waited_s:g} s; {self._last_words()}")
-        if error.get_error_code() in _NOT_YET:
+        if error.why in (Silence.NOT_YET, Silence.CUT_OFF):
             return InvalidState(
                 f"the guest agent does not answer; {self._last_words()}", host=self._host, machine=self._machine,
                 hint="is the guest booted?",
             )  # fmt: skip
-        return translate(error, self._host, self._machine)
+        return self._translate(error)
+
+
+class Agent(GuestAgent):
+    """The agent that libvirt's QEMU driver speaks with."""
+
+    def __init__(
+        self, domain: libvirt.virDomain, host: Host, machine: str, console: Path,
+        moved: Callable[[], libvirt.virDomain | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`moved` gives the domain anew while the machine moves to another host, or has moved; else None."""
+        super().__init__(host, machine, console)
+        self._domain = domain
+        self._moved = moved
+
+    def ask(self, command: str, timeout_s: float = 10, **arguments: Any) -> Any:
+        """Send one command and return its answer; libvirt's timeout counts whole seconds."""
+        request = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
+        try:
+            answer = libvirt_qemu.qemuAgentCommand(self._domain, json.dumps(request), max(1, round(timeout_s)), 0)
+        except libvirt.libvirtError as error:
+            raise Unanswered(_why(error), error.get_error_message() or str(error)) from error
+        return json.loads(answer)["return"]
+
+    def _translate(self, error: Unanswered) -> LabError:
+        cause = error.__cause__
+        assert isinstance(cause, libvirt.libvirtError)
+        return translate(cause, self._host, self._machine)
+
+    def _follow(self, deadline: float) -> bool:
+        time.sleep(0.05)
+        with contextlib.suppress(LabError):  # it is just leaving
+            domain = self._moved()
+            self._domain = domain or self._domain
+            return domain is not None and time.monotonic() < deadline
+        return time.monotonic() < deadline
 
     def _full_disk(self) -> NotEnoughDisk | None:
-        """The error for a guest that QEMU has stopped because its disk's file could not grow."""
         with contextlib.suppress(libvirt.libvirtError):
             if self._domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
                 return NotEnoughDisk(
@@ -175,3 +227,10 @@ class Agent:
                     host=self._host, machine=self._machine,
                 )  # fmt: skip
         return None
+
+
+def _why(error: libvirt.libvirtError) -> Silence:
+    if "is not connected" in str(error):
+        return Silence.CUT_OFF
+    code = error.get_error_code()
+    return Silence.NOT_YET if code in _NOT_YET else Silence.NOT_HERE if code in _NOT_HERE else Silence.REFUSED

@@ -1,4 +1,4 @@
-"""The network cards of a QEMU machine, plugged in and out by libvirt."""
+"""The network cards of a virtual machine, plugged in and out by libvirt."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import libvirt
 from .._progress import check_cancelled
 from ..errors import DeadlineExceeded, NotFound
 from ._cards import card_on
-from ._domain import NAMESPACE, alias, interface_element, read_spec, spec_text
+from ._domain import NAMESPACE, spec_text
 from ._libvirt import spoken
 
 if TYPE_CHECKING:
     from ._kvm_machine import KvmMachine
-    from .spec import KvmSpec, NetworkInterface
+    from ._libvirt_machine import LibvirtMachine
+    from .spec import KvmSpec, MachineSpec, NetworkInterface
 
 _UNPLUG_S = 20
 _SLOWLY_S = 0.02
 _LIVE, _CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 
-def _element(machine: KvmMachine, mac: str, *, config: bool = False) -> Element | None:
+def _element(machine: LibvirtMachine, mac: str, *, config: bool = False) -> Element | None:
     """What libvirt says of the card with this MAC; of the next start if `config`."""
     with spoken(machine.host.name, machine.name):
         xml = machine.domain().XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if config else 0)
@@ -37,17 +38,15 @@ def _text(element: Element) -> str:
     return ElementTree.tostring(element, encoding="unicode")
 
 
-def plug(machine: KvmMachine, card: NetworkInterface, *, live: bool) -> None:
+def plug(machine: LibvirtMachine, card: NetworkInterface, element: Element, *, live: bool) -> None:
     """Give it a card, unless it has it already: one who died while doing so may have left it."""
-    element = interface_element(card)
-    SubElement(element, "alias", name=alias(card.network))
     for flag in [_LIVE, _CONFIG] if live else [_CONFIG]:
         if _element(machine, card.mac, config=flag == _CONFIG) is None:
             with spoken(machine.host.name, machine.name):
                 machine.domain().attachDeviceFlags(_text(element), flag)
 
 
-def unplug(machine: KvmMachine, card: NetworkInterface, *, live: bool) -> None:
+def unplug(machine: LibvirtMachine, card: NetworkInterface, *, live: bool) -> None:
     """Take a card away and, if it runs, wait until the guest has let go of it."""
     deadline = time.monotonic() + _UNPLUG_S
     for flag in [_LIVE, _CONFIG] if live else [_CONFIG]:
@@ -64,7 +63,7 @@ def unplug(machine: KvmMachine, card: NetworkInterface, *, live: bool) -> None:
         time.sleep(_SLOWLY_S)
 
 
-def host_link(machine: KvmMachine, network: str) -> str:
+def host_link(machine: LibvirtMachine, network: str) -> str:
     """The tap device of a card."""
     card = card_on(machine, network)
     element = _element(machine, card.mac)
@@ -101,10 +100,8 @@ def note(machine: KvmMachine, spec: KvmSpec) -> None:
         )  # fmt: skip
 
 
-def after_revert(machine: KvmMachine) -> None:
+def after_revert(machine: LibvirtMachine, spec: MachineSpec | None) -> None:
     """A snapshot brings back the cards that it had then: take their addresses again, and free the others."""
-    with spoken(machine.host.name, machine.name):
-        spec = read_spec(machine.domain().XMLDesc())
     if spec is None or spec.interfaces == machine.spec.interfaces:
         return
     networks = machine.host.lab.networks

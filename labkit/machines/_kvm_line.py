@@ -1,4 +1,4 @@
-"""Lines of a QEMU machine: its serial console, and a shell in it over the lab's network."""
+"""Lines of a virtual machine: its serial console, and a shell in it over the lab's network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..errors import LabError, NotSupported
 from ._line import HISTORY_BYTES, CommandLine, Line
 
 if TYPE_CHECKING:
-    from ._kvm_machine import KvmMachine
+    from ._libvirt_machine import LibvirtMachine
 
 _EAGER_S, _LAZY_S, _EAGER_FOR_S = 0.02, 0.2, 10.0
 _PIECE = 1 << 16
 
 
 class SerialLine(Line):
-    """The serial console: heard from the log that QEMU keeps of it, so nothing said before is lost."""
+    """The serial console: heard from the log that its host keeps of it, so nothing said before is lost."""
 
-    def __init__(self, machine: KvmMachine) -> None:
+    def __init__(self, machine: LibvirtMachine) -> None:
         super().__init__()
         self._machine = machine
-        self._log = machine.folder / "console.log"
+        self._log = machine.log
         self._host, self._console = machine.host, machine.console()
         self._files = machine.host.files
         self._at = 0
@@ -82,7 +82,7 @@ class SerialLine(Line):
 
         def tell() -> None:
             with contextlib.suppress(LabError):  # it is not up, or has no agent: a size is no matter of life
-                words = ["stty", "-F", "/dev/ttyS0", "rows", str(rows), "cols", str(columns)]
+                words = ["stty", "-F", self._machine.tty, "rows", str(rows), "cols", str(columns)]
                 self._machine.run(words, timeout_s=5)
 
         threading.Thread(target=tell, name="labkit-resize", daemon=True).start()
@@ -93,7 +93,7 @@ class SerialLine(Line):
         self._console.close()
 
 
-def shell(machine: KvmMachine) -> CommandLine:
+def shell(machine: LibvirtMachine) -> CommandLine:
     """A shell in the guest by ssh, from the host that has an address on the guest's network.
 
     Raises
@@ -116,7 +116,7 @@ def shell(machine: KvmMachine) -> CommandLine:
     authorize = f"authorize {base64.b64encode(public.encode()).decode()}\n"
     machine.run(["/usr/sbin/labkit-identity"], input=authorize, check=True)
     own_key = machine.folder / "ssh_host_ed25519_key"
-    host_key = machine.host.run(["ssh-keygen", "-y", "-f", str(own_key)], check=True).stdout
+    host_key = machine.keeper.run(["ssh-keygen", "-y", "-f", str(own_key)], check=True).stdout
     home.files.make_folder(known.parent, there=True)
     home.run(["tee", str(known)], input=f"{card.address} {host_key}", check=True)
     options = [

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import secrets
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,28 +14,24 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import libvirt
 
-from .._run import Completed, check_argv
-from .._values import check_name, format_count, format_size, parse_duration, parse_size
-from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
+from .._values import check_name, format_count, format_size, parse_size
+from ..errors import InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
 from ..hosts import _cgroups
-from . import _cards, _kvm_cards, _libvirt
+from . import _cards, _kvm_cards
 from ._agent import Agent
-from ._domain import alias, check_vcpus
-from ._kvm_line import SerialLine, shell
+from ._domain import alias, check_vcpus, interface_element, read_spec
 from ._libvirt import spoken
+from ._libvirt_machine import LibvirtMachine
 from ._screenshot import take_screenshot
-from ._serial import SerialConsole
-from .base import Machine, verb
+from .base import verb
 from .spec import KvmSpec, NetworkInterface, Sample, Screenshot, State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..operations.migration import Migration
     from ..operations.spec import MigrationPlan
-    from ._line import Line
     from .kvm import KvmEngine
 
-_IDENTITY = "/usr/sbin/labkit-identity"
 STATS = (
     libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
     | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_VCPU
@@ -50,20 +42,14 @@ _MEMORY = [f"balloon.{name}" for name in ("available", "usable", "rss", "disk_ca
 _PERIOD_US = 100_000
 
 
-class KvmMachine(Machine):
+class KvmMachine(LibvirtMachine):
     """A virtual machine; made by ``host.kvm.create``."""
 
     engine = "kvm"
+    shutdown_flags = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT | libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
 
     spec: KvmSpec
-
-    def __init__(self, kvm: KvmEngine, spec: KvmSpec) -> None:
-        super().__init__(kvm.host, spec)
-        self._kvm = kvm
-        self._state = State.STARTING
-        self._serial: SerialLine | None = None
-        self._line_lock = threading.Lock()
-        self.is_moving = False
+    _engine: KvmEngine
 
     def _reasons(self) -> dict[str, tuple[str, str]]:
         reasons = {}
@@ -75,38 +61,19 @@ class KvmMachine(Machine):
         return reasons
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
         return self.folder / "console.log"
-
-    def domain(self) -> libvirt.virDomain:
-        """libvirt's domain, for what labkit has no verb for."""
-        with spoken(self.host.name, self.name):
-            return self._kvm.connection().lookupByName(self.name)
-
-    def refresh(self) -> State:
-        if self.is_moving:
-            return self._state
-        with spoken(self.host.name, self.name):
-            state = _libvirt.state_of(self.domain())
-        if state is not self._state:
-            self.told(state)
-        return state
 
     @property
     def acceleration(self) -> str:
         """``"kvm"``, or ``"tcg"`` where QEMU emulates the processor; ``host.kvm.acceleration()`` says why."""
-        return self._kvm.acceleration().kind
+        return self._engine.acceleration().kind
 
     def facts(self) -> list[tuple[str, str]]:
         count = format_count(self.spec.vcpus, "virtual processor")
         how = {"kvm": "run by KVM", "tcg": "emulated (TCG)"}[self.acceleration]
         disk = f"{format_size(self.spec.disk_bytes)}, image {self.spec.image}"
         return [("processors", f"{count}, {how}"), ("memory", format_size(self.spec.memory_bytes)), ("disk", disk)]
-
-    def xml(self) -> str:
-        """The domain's XML as libvirt has it now."""
-        with spoken(self.host.name, self.name):
-            return str(self.domain().XMLDesc())
 
     def disk(self) -> Path:
         """Its disk's file (asks libvirt)."""
@@ -128,155 +95,6 @@ class KvmMachine(Machine):
         from ..operations.spec import MigrationOptions
 
         return KvmMigration(self, to, MigrationOptions.checked(**how))
-
-    def leaving(self, to: Host) -> None:
-        """It begins to move: until it has landed, what the engines tell of it is not believed."""
-        self.is_moving, self._state = True, State.MOVING
-        super().leaving(to)
-
-    def stand_on(self, host: Host) -> None:
-        super().stand_on(host)
-        self._kvm = host.kvm
-
-    def landed(self, host: Host) -> None:
-        super().landed(host)
-        self.is_moving = False
-
-    # Its identity
-
-    def become(self, deadline: float) -> None:
-        """Wait for the guest's agent and tell the guest who it is."""
-        agent = self._agent()
-        agent.wait(deadline)
-        self._tell_guest(agent, [*self._identity(), *self._cards()], deadline)
-
-    def _tell_guest(self, agent: Agent, told: list[str], deadline: float) -> None:
-        lines = "\n".join(told) + "\n"
-        code, out, err = agent.run([_IDENTITY], lines.encode(), max(5.0, deadline - time.monotonic()))
-        if code != 0:
-            said = (err or out).decode(errors="replace").strip()
-            raise InvalidState(
-                f"the guest could not take on its identity: {said}", machine=self.name, host=self.host.name
-            )
-
-    def _identity(self) -> list[str]:
-        """What `labkit-identity` in the guest reads, but its network cards."""
-        key, machine_id, files = self.folder / "ssh_host_ed25519_key", self.folder / "machine-id", self.host.files
-        if not files.exists(key):
-            self.host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True)
-            files.write(machine_id, uuid.uuid4().hex)
-        # The time first: it is read at once, the rest takes the guest a while.
-        return [
-            f"time {time.time():.9f}",
-            f"seed {secrets.token_hex(32)}",
-            f"machine-id {files.read_text(machine_id)}",
-            f"ssh-key {base64.b64encode(files.read(key)).decode()}",
-            "grow",
-        ]
-
-    def _cards(self) -> list[str]:
-        """What `labkit-identity` reads of its name and its network cards."""
-        lines = [f"name {self.name}", f"uuid {self.domain().UUIDString()}"]
-        networks = self.host.lab.networks
-        way_on = networks.way_on(self.spec.interfaces)
-        for number, card in enumerate(self.spec.interfaces):
-            network = networks[card.network]
-            gateway = network.gateway if card is way_on else "-"
-            words = [f"{card.address}/{network.prefix_length}", gateway, network.name_server or "-"]
-            lines.append(" ".join(["nic", str(number), card.mac, *words]))
-        return lines
-
-    def _agent(self) -> Agent:
-        domain, host = self.domain(), self.host
-
-        def moved() -> libvirt.virDomain | None:
-            return self.domain() if self.is_moving or self.host is not host else None
-
-        return Agent(domain, host, self.name, self._log, moved)
-
-    # Verbs
-
-    def _do(self, verb: str, needed: State, reached: State, act: Callable[[libvirt.virDomain], object]) -> None:
-        """Bring the machine from state `needed` to `reached`; to be there already is as good."""
-        domain = self.domain()
-        try:
-            act(domain)
-        except libvirt.libvirtError as error:
-            state = self.refresh()
-            if state is reached:
-                return
-            if state is not needed:
-                raise InvalidState(
-                    f"{self.name} is {state}, so it cannot {verb}", hint=f"it must be {needed}",
-                    machine=self.name, host=self.host.name,
-                ) from error  # fmt: skip
-            raise _libvirt.translate(error, self.host.name, self.name) from error
-
-    @verb
-    def start(self, *, timeout_s: float = 120) -> None:
-        deadline = time.monotonic() + timeout_s
-        self._do("start", State.STOPPED, State.RUNNING, lambda domain: domain.create())
-        self.become(deadline)
-        self.refresh()
-        _cards.restore_links(self)
-
-    @verb
-    def stop(self, *, timeout_s: float = 30) -> None:
-        deadline = time.monotonic() + timeout_s
-        flags = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT | libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
-        self._do("stop", State.RUNNING, State.STOPPED, lambda domain: domain.shutdownFlags(flags))
-        while self.refresh() not in (State.STOPPED, State.FAILED):
-            if time.monotonic() > deadline:
-                raise DeadlineExceeded(
-                    f"{self.name} did not shut down within {timeout_s:g} s", hint="kill() switches it off",
-                    machine=self.name, host=self.host.name,
-                )  # fmt: skip
-            time.sleep(0.02)
-
-    @verb
-    def kill(self) -> None:
-        self._do("kill", State.RUNNING, State.STOPPED, lambda domain: domain.destroy())
-        self._state = State.STOPPED
-
-    @verb
-    def pause(self) -> None:
-        self._do("pause", State.RUNNING, State.PAUSED, lambda domain: domain.suspend())
-        self._state = State.PAUSED
-
-    @verb
-    def resume(self) -> None:
-        self._do("resume", State.PAUSED, State.RUNNING, lambda domain: domain.resume())
-        self._state = State.RUNNING
-
-    def run(
-        self, argv: Sequence[str], *, input: str | bytes = b"", timeout_s: float = 60, check: bool = False
-    ) -> Completed:
-        words = check_argv(argv)
-        parse_duration(timeout_s, "time limit")
-        began = time.monotonic()
-        data = input.encode() if isinstance(input, str) else input
-        if self._state not in (State.RUNNING, State.STARTING, State.MOVING) and self.refresh() is not State.RUNNING:
-            raise InvalidState(
-                f"{self.name} is {self._state}, so it cannot run a command", machine=self.name, host=self.host.name,
-                hint="resume() or start() it first",
-            )  # fmt: skip
-        code, out, err = self._agent().run(words, data, timeout_s)
-        done = Completed(
-            tuple(words), code, out.decode(errors="replace"), err.decode(errors="replace"),
-            time.monotonic() - began, self.name,
-        )  # fmt: skip
-        return done.check() if check else done
-
-    def console(self) -> SerialConsole:
-        return SerialConsole(self.domain(), self._log, self.name, self.host)
-
-    def line(self, kind: str = "console") -> Line:
-        if kind != "console":
-            return shell(self)
-        with self._line_lock:
-            if self._serial is None:
-                self._serial = SerialLine(self)
-            return self._serial
 
     def screenshot(self) -> Screenshot:
         if not self.spec.graphics:
@@ -366,7 +184,9 @@ class KvmMachine(Machine):
                 domain.revertToSnapshot(snapshot)
         finally:
             self.refresh()
-            _kvm_cards.after_revert(self)
+            with spoken(self.host.name, self.name):
+                then = read_spec(self.domain().XMLDesc())
+            _kvm_cards.after_revert(self, then)
         if self.state is State.RUNNING:
             self.become(time.monotonic() + 60)  # its clock stands still since the snapshot
             _cards.restore_links(self)
@@ -379,11 +199,10 @@ class KvmMachine(Machine):
             with self._quiet_disk():
                 self.host.files.copy(self.disk(), target)
 
-        return self._kvm.create_like(self.spec, name, copy_disk)
+        return self._engine.create_like(self.spec, name, copy_disk)
 
     @contextlib.contextmanager
     def _quiet_disk(self) -> Iterator[None]:
-        """While in this context nothing is written to the disk, and all that was is on it."""
         if self.refresh() is not State.RUNNING:
             yield
             return
@@ -395,20 +214,30 @@ class KvmMachine(Machine):
             finally:
                 domain.fsThaw()
 
+    def _agent(self) -> Agent:
+        domain, host = self.domain(), self.host
+
+        def moved() -> libvirt.virDomain | None:
+            return self.domain() if self.is_moving or self.host is not host else None
+
+        return Agent(domain, host, self.name, self.log, moved)
+
     # Its connections
 
     def host_link(self, network: str) -> str:
         return _kvm_cards.host_link(self, network)
 
     def plug(self, card: NetworkInterface, *, live: bool) -> NetworkInterface:
-        _kvm_cards.plug(self, card, live=live)
+        element = interface_element(card)
+        SubElement(element, "alias", name=alias(card.network))
+        _kvm_cards.plug(self, card, element, live=live)
         return card
 
     def unplug(self, card: NetworkInterface, *, live: bool) -> None:
         _kvm_cards.unplug(self, card, live=live)
 
     def unplugging(self, network: str) -> list[list[str]]:
-        take = [*self._kvm.virsh(), "detach-device-alias", self.name, alias(network)]
+        take = [*self._engine.virsh(), "detach-device-alias", self.name, alias(network)]
         return [[*take, "--live"], [*take, "--config"]]
 
     def connected(self, interfaces: tuple[NetworkInterface, ...]) -> None:
@@ -416,17 +245,8 @@ class KvmMachine(Machine):
         _kvm_cards.note(self, spec)
         self.spec = spec
 
-    def resettle(self) -> None:
-        self._tell_guest(self._agent(), self._cards(), time.monotonic() + 30)
-
     def set_carrier(self, network: str, *, up: bool) -> None:
         _kvm_cards.set_carrier(self, network, up=up)
-
-    @verb
-    def destroy(self) -> None:
-        self._kvm.forget(self.name, [card.network for card in self.spec.interfaces])
-        self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
-
 
 def sample_of(words: dict[str, Any], now_s: float) -> Sample:
     """A reading from what libvirt tells of a domain, see virConnectGetAllDomainStats."""

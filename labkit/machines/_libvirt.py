@@ -70,10 +70,15 @@ def _ensure_loop() -> None:
             _loop.start()
 
 
-def connect(socket: str) -> libvirt.virConnect:
-    """Open libvirt's QEMU driver behind the Unix socket `socket`."""
+def address(socket: str, driver: str = "qemu") -> str:
+    """The address of a driver of libvirt, ``qemu`` or ``xen``, behind the Unix socket `socket`."""
+    return f"{driver}+unix:///system?socket={socket}"
+
+
+def connect(socket: str, driver: str = "qemu") -> libvirt.virConnect:
+    """Open a driver of libvirt behind the Unix socket `socket`."""
     _ensure_loop()
-    connection = libvirt.open(f"qemu+unix:///system?socket={socket}")
+    connection = libvirt.open(address(socket, driver))
     connection.setKeepAlive(5, 3)
     return connection
 

@@ -9,27 +9,25 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import libvirt
 
 from .._progress import progress
-from .._values import check_name, format_size, parse_duration, parse_size
-from ..errors import InvalidValue, LabError, LabGone, NotFound
-from ..hosts._libvirtd import answers
+from .._values import format_size, parse_duration, parse_size
+from ..errors import InvalidValue, LabGone
 from ..hosts.acceleration import QEMU, Acceleration, acceleration, acceleration_on
-from ..networks._libvirt_network import LibvirtNetwork
 from ..storage.images import Image
 from ..storage.images import get as get_image
-from . import _libvirt
 from ._bulk_stats import BulkStats
 from ._domain import Domain, check_vcpus, read_spec
 from ._kvm_machine import STATS, KvmMachine, sample_of
 from ._libvirt import spoken
+from ._libvirt_engine import LibvirtEngine
 from ._template import Template, is_template
 from .base import machine_folder
-from .engine import Engine, Field, NetworksWanted
-from .spec import KvmSpec, NetworkInterface, Sample, State
+from .engine import Field, NetworksWanted
+from .spec import KvmSpec, MachineSpec, NetworkInterface, Sample
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
@@ -37,52 +35,18 @@ if TYPE_CHECKING:
 _LEAST_MEMORY = 96 * 2**20  # with less, the kernel of the small image panics while it unpacks its initrd
 
 
-class KvmEngine(Engine[KvmMachine]):
+class KvmEngine(LibvirtEngine[KvmMachine]):
     """The virtual machines of a host: ``host.kvm``."""
 
     kind = "kvm"
+    driver = "qemu"
+    what = "virtual machine"
+    _undefine_flags = libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._bulk = BulkStats(STATS)
-        self._connection: libvirt.virConnect | None = None
         self._acceleration: Acceleration | None = None
-        self.listeners: list[Callable[[str, int, int], None]] = []  # called with each event of a domain's life
-
-    # The connection
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether this process has used libvirt on this host."""
-        return self._connection is not None
-
-    def connection(self) -> libvirt.virConnect:
-        """The connection to the host's libvirt; starts its daemon if it does not run."""
-        self.host.lab.touch()
-        with self._lock:
-            if self._connection is None or not self._connection.isAlive():
-                self._connection = self._connect()
-            return self._connection
-
-    def _connect(self) -> libvirt.virConnect:
-        socket = self.host.start_libvirt()
-        try:
-            connection = _libvirt.connect(str(socket))
-        except libvirt.libvirtError as error:
-            if failure := self.host.why_libvirt_failed():
-                raise failure from error
-            raise _libvirt.translate(error, self.host.name, "") from error
-        self._bulk.stirred()
-        _libvirt.follow(connection, self._told, self._told_gone, self._lost, self._heard)
-        for domain in connection.listAllDomains():
-            self._told(domain.name(), _libvirt.state_of(domain))
-        return connection
-
-    def close(self) -> None:
-        with self._lock, contextlib.suppress(libvirt.libvirtError):
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
 
     def acceleration(self) -> Acceleration:
         """Whether machines here run on KVM, and if not, why."""
@@ -197,15 +161,6 @@ class KvmEngine(Engine[KvmMachine]):
             [*virsh, "destroy", name],  # what libvirt was still about to start
         ]  # fmt: skip
 
-    def virsh(self) -> list[str]:
-        """The beginning of a command that the host gives its libvirt."""
-        return ["virsh", "-q", "-c", f"qemu+unix:///system?socket={self.connection_path()}"]
-
-    def connection_path(self) -> Path:
-        """The socket of the host's libvirt as its daemon knows it."""
-        self.connection()
-        return self.host.socket_there("libvirt.sock")
-
     def _make(
         self, spec: KvmSpec, image: Image, cards: list[NetworkInterface], boot: Callable[[Domain], None],
         deadline: float,
@@ -268,67 +223,26 @@ class KvmEngine(Engine[KvmMachine]):
         return Path(about["full-backing-filename"]), about["backing-filename-format"]
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
-        with contextlib.suppress(libvirt.libvirtError, LabError):
-            domain = self.connection().lookupByName(name)
-            with contextlib.suppress(libvirt.libvirtError):
-                domain.destroy()
-            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+        self._end(name)
         with contextlib.suppress(LabGone):  # makes room for what comes next to be written
             self.host.files.remove(machine_folder(self.host, name) / "disk.qcow2")
-        self._release(name, networks)
-        self._remove_folder(name)
-        self._told_gone(name)
+        self._forgotten(name, networks)
 
-    def __getitem__(self, name: str) -> KvmMachine:
-        check_name(name, "name of a machine")
-        try:
-            domain = self.connection().lookupByName(name)
-            spec = read_spec(domain.XMLDesc())
-        except libvirt.libvirtError as error:
-            raise NotFound(
-                f"there is no virtual machine {name}", host=self.host.name, hint="lab.machines() lists those there are"
-            ) from error
-        if spec is None:
-            raise NotFound(f"the domain {name} was not made by labkit", host=self.host.name)
-        return self._known(spec, domain)
+    def _read_spec(self, domain: libvirt.virDomain) -> KvmSpec | None:
+        return read_spec(domain.XMLDesc())
 
-    def _known(self, spec: KvmSpec, domain: libvirt.virDomain) -> KvmMachine:
-        """One object a machine, so that events reach the one that is held."""
-        machine = self._machines.get(spec.name)
-        if machine is None or machine.spec != spec:
-            machine = self._machines[spec.name] = KvmMachine(self, spec)
-            machine.told(_libvirt.state_of(domain))
-        return machine
+    def _machine(self, spec: MachineSpec) -> KvmMachine:
+        return KvmMachine(self, cast("KvmSpec", spec))
+
+    def _is_hidden(self, name: str) -> bool:
+        return is_template(name)
+
+    def _connected(self) -> None:
+        self._bulk.stirred()
 
     def _heard(self, name: str, event: int, detail: int) -> None:
         self._bulk.stirred(name)
-        for listener in list(self.listeners):
-            listener(name, event, detail)
-
-    def _told(self, name: str, state: State) -> None:
-        if (machine := self._machines.get(name)) is None or not machine.is_moving:
-            super()._told(name, state)
-
-    def _told_gone(self, name: str) -> None:
-        if (machine := self._machines.get(name)) is None or not machine.is_moving:
-            super()._told_gone(name)
-
-    def machines(self) -> list[KvmMachine]:
-        found = []
-        with spoken(self.host.name):
-            for domain in self.connection().listAllDomains():
-                with contextlib.suppress(libvirt.libvirtError):  # one may go in between
-                    if known := self._machines.get(domain.name()):  # until an event tells of its end
-                        if known.host is self.host:  # else it is just coming here
-                            found.append(known)
-                    elif spec := read_spec(domain.XMLDesc()):
-                        found.append(self._known(spec, domain))
-        return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)
-
-    def look(self) -> None:
-        connection = self._connection
-        if (connection is None or not connection.isAlive()) and answers(self.host.sockets / "libvirt.sock"):
-            self.connection()
+        super()._heard(name, event, detail)
 
     def samples(self, told: dict[str, Any] | None = None) -> dict[str, Sample]:
         connection = self._connection
@@ -358,35 +272,6 @@ class KvmEngine(Engine[KvmMachine]):
             Field("instant", "Instant", "check", True, help="restore a prepared memory instead of booting"),
             Field("graphics", "Graphics", "check", False, help="give it a graphics card and a screen"),
         ]
-
-    # Networks
-
-    def network(self, name: str) -> LibvirtNetwork:
-        """libvirt's network `name`."""
-        with spoken(self.host.name):
-            return LibvirtNetwork(self.connection().networkLookupByName(name), self.host.name)
-
-    def has_network(self, name: str) -> bool:
-        """Whether libvirt has the network, and it is up."""
-        try:
-            return bool(self.connection().networkLookupByName(name).isActive())
-        except libvirt.libvirtError:
-            return False
-
-    def define_network(self, xml: str) -> None:
-        """Make a network that lives as long as the host."""
-        from ..hosts.doctor import require_program
-
-        try:
-            self.connection().networkCreateXML(xml)
-        except libvirt.libvirtError as error:
-            require_program("dnsmasq", self.host)
-            raise _libvirt.translate(error, self.host.name, "") from error
-
-    def remove_network(self, name: str) -> None:
-        """End a network."""
-        with spoken(self.host.name):
-            self.connection().networkLookupByName(name).destroy()
 
     def __repr__(self) -> str:
         return f"<KVM on {self.host.name}>"

@@ -56,6 +56,13 @@ class KvmSpec(MachineSpec):
 
 
 @dataclass(frozen=True, slots=True)
+class XenSpec(MachineSpec):
+    """What a Xen machine was asked to be; `kind`: ``"pvh"``, ``"pv"`` or ``"hvm"``."""
+
+    kind: str = "pvh"
+
+
+@dataclass(frozen=True, slots=True)
 class Screenshot:
     """A picture of a machine's screen.
 

@@ -62,7 +62,7 @@ class Inspection:
             links = {link["ifname"]: link for link in json.loads(host.run(["ip", "-j", "addr"], check=True).stdout)}
             if self._network.bridge not in links:
                 yield self._fault(host, "its bridge is not there", self._rebuild)
-            elif not host.kvm.has_network(self._network.name):
+            elif not host.libvirt.has_network(self._network.name):
                 yield self._fault(host, "libvirt does not know it", self._rebuild)
             else:
                 yield from self._of_bridge(host, links[self._network.bridge])
@@ -74,7 +74,7 @@ class Inspection:
 
     def _rebuild(self, host: Host) -> None:
         with contextlib.suppress(LabError):
-            host.kvm.remove_network(self._network.name)
+            host.libvirt.remove_network(self._network.name)
         with self._networks.edit(self._network.name) as record:
             self._network.build(host, record)
 
@@ -95,7 +95,7 @@ class Inspection:
             yield self._fault(host, trouble, _uplink.ensure)
 
     def _wake(self, host: Host) -> None:
-        host.kvm.network(self._network.name).wake(str(self._record.network[-2]), dns=self._network.dns)
+        host.libvirt.network(self._network.name).wake(str(self._record.network[-2]), dns=self._network.dns)
 
     def _of_join(self, host: Host, links: dict[str, Any]) -> Iterator[_Fault]:
         link = _segments.link_of(self._record)

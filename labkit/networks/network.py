@@ -169,7 +169,7 @@ class Network:
                 )
 
     def _at_home(self) -> LibvirtNetwork:
-        return self._networks.lab[self.home].kvm.network(self.name)
+        return self._networks.lab[self.home].libvirt.network(self.name)
 
     # Its bridges
 
@@ -177,7 +177,7 @@ class Network:
         """Make the network exist on `host`, joined to where it exists already."""
         with self._networks.edit(self.name) as record:
             _uplink.open_way(self, host)
-            if not (host.name in record.hosts and host.kvm.has_network(self.name)):
+            if not (host.name in record.hosts and host.libvirt.has_network(self.name)):
                 self.build(host, record)
 
     def build(self, host: Host, record: Record) -> None:
@@ -185,8 +185,8 @@ class Network:
         at_home = host.name == self.home
         others = self._networks.others_than(host.name, record.hosts)
         _segments.check(record, host, others)
-        if not host.kvm.has_network(self.name):
-            host.kvm.define_network(tostring(self._element(at_home=at_home), encoding="unicode"))
+        if not host.libvirt.has_network(self.name):
+            host.libvirt.define_network(tostring(self._element(at_home=at_home), encoding="unicode"))
         _segments.join(record, self.bridge, host, others)
         if host.name not in record.hosts:
             record.hosts.append(host.name)
@@ -331,9 +331,9 @@ class Networks:
             self.lab.journal("network", network=name, cidr=network.cidr)
             self.lab.changes.tell(What.NETWORKS)
         except BaseException:
-            if home.kvm.is_connected:
+            if home.libvirt.is_connected:
                 with contextlib.suppress(LabError):
-                    home.kvm.remove_network(name)
+                    home.libvirt.remove_network(name)
             self._records.remove(name)
             with contextlib.suppress(LabError):
                 _uplink.close_way(self.lab, home.name)
@@ -350,7 +350,7 @@ class Networks:
                     hint="destroy or detach() them first",
                 )
             for host in self.living(record.hosts):
-                host.kvm.remove_network(name)
+                host.libvirt.remove_network(name)
                 _segments.leave(record, host)
             if record.mode == "routed":
                 _segments.lead_nowhere(record, self.others_than(record.home))
