@@ -6,10 +6,11 @@ import contextlib
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .._run import Completed, check_argv
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
     from .meter import Meter
 
 
-# What lies in a host's directory of sockets once an engine was used there.
-_MARKS = {"kvm": "libvirt.sock", "docker": "docker.sock", "lxc": "lxc"}
-ENGINES = tuple(_MARKS)
+ENGINES = ("kvm", "docker", "lxc")
 NEVER_STARTED = -1  # by the lab: what runs there is the server's own
 
 
@@ -54,7 +53,10 @@ class Host(ABC):
         The directory with ``libvirt.sock``, ``docker.sock``.
     """
 
+    # What lies in its directory of sockets once an engine was used on it.
+    marks: Mapping[str, str] = MappingProxyType({"kvm": "libvirt.sock", "docker": "docker.sock", "lxc": "lxc"})
     provider = ""
+    has_xen = False  # whether it boots Xen
     python: Sequence[str] = ("python3",)  # the beginning of a command that runs Python on the host
     shares_files = False  # whether its files are this machine's
     is_on_backbone = True  # whether the lab's other hosts reach it by its address
@@ -210,7 +212,7 @@ class Host(ABC):
 
     def engines(self) -> list[Engine[Any]]:
         """The engines that were used on this host, by this process or another."""
-        return [getattr(self, kind) for kind, mark in _MARKS.items() if os.path.lexists(self.sockets / mark)]
+        return [getattr(self, kind) for kind, mark in self.marks.items() if os.path.lexists(self.sockets / mark)]
 
     def machines(self) -> list[Machine]:
         """Every machine on this host, of every engine that was used here."""
@@ -256,7 +258,7 @@ class Host(ABC):
 
     def close(self) -> None:
         """Drop this process's connections to the host's engines."""
-        for kind in (*_MARKS, "meter", "files"):
+        for kind in (*self.marks, "meter", "files"):
             if kind in self.__dict__:
                 getattr(self, kind).close()
 
