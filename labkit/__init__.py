@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from ._listing import LabInfo, labs
     from .hosts.ssh import Ssh
     from .hosts.vagrant_hosts import Vagrant
+    from .hosts.xen import Xen
     from .lab import Lab
     from .machines.spec import NetworkInterface
 
-__all__ = ["Lab", "LabInfo", "NetworkInterface", "Ssh", "Vagrant", "errors", "labs"]
+__all__ = ["Lab", "LabInfo", "NetworkInterface", "Ssh", "Vagrant", "Xen", "errors", "labs"]
 
 _HOMES = {
     "Lab": "lab", "LabInfo": "_listing", "NetworkInterface": "machines.spec", "labs": "_listing", "errors": "",
-    "Ssh": "hosts.ssh", "Vagrant": "hosts.vagrant_hosts",
+    "Ssh": "hosts.ssh", "Vagrant": "hosts.vagrant_hosts", "Xen": "hosts.xen",
 }  # fmt: skip
 
 

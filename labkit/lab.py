@@ -184,7 +184,7 @@ class Lab:
             if note["name"] not in self._hosts:
                 self._hosts[note["name"]] = restore(self, note)
 
-    def add_host(self, host: str | HostSpec, provider: HostSpec | None = None) -> Host:
+    def add_host(self, host: str | HostSpec, provider: HostSpec | str | None = None) -> Host:
         """Make a host, or make one again that has ended: without its machines, on its networks.
 
         Parameters
@@ -192,15 +192,16 @@ class Lab:
         host
             Its name, or what it is made from, such as ``Ssh("user@server")``.
         provider
-            With a name, what the host is made from; by default namespaces on this machine.
+            With a name, what the host is made from, or the name of that, such as ``"xen"``; by default
+            namespaces on this machine.
         """
-        ((name, provider),) = one_by_name(host, provider).items()
+        ((name, made_from),) = one_by_name(host, provider).items()
         known = self._hosts.get(name)
         if known and known.is_alive:
             raise NameInUse(f"the lab {self.name} has a host {name} already", hint=f'lab["{name}"]')
         if known:
             known.close()
-        made = self._make(name, provider)
+        made = self._make(name, made_from)
         self._hosts[name] = made
         self.journal("host", host=name)
         if isinstance(made, NamespaceHost):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .remote import RemoteHost
 
 # The class of the hosts of a provider that a lab remembers; see `_remotes`.
-_HOSTS = {"ssh": "remote:RemoteHost", "vagrant": "vagrant_hosts:VagrantHost"}
+_HOSTS = {"ssh": "remote:RemoteHost", "vagrant": "vagrant_hosts:VagrantHost", "xen": "xen:XenHost"}
 
 
 @runtime_checkable
@@ -57,8 +57,10 @@ def by_name(hosts: HostsWanted) -> dict[str, HostSpec | None]:
     return wanted
 
 
-def one_by_name(host: str | HostSpec, provider: HostSpec | None) -> dict[str, HostSpec | None]:
-    """The same for one host."""
+def one_by_name(host: str | HostSpec, provider: HostSpec | str | None) -> dict[str, HostSpec | None]:
+    """The same for one host; a provider may be named that needs to be told nothing else."""
+    if isinstance(provider, str):
+        return by_name([host if isinstance(host, HostSpec) else _named(provider, host)])
     if provider is not None and not isinstance(provider, HostSpec):
         raise InvalidValue(f"{ascii(provider)[:60]} is not what a host is made from", hint='such as Ssh("user@server")')
     if isinstance(host, HostSpec):
@@ -67,3 +69,15 @@ def one_by_name(host: str | HostSpec, provider: HostSpec | None) -> dict[str, Ho
             raise InvalidValue(f"this describes {len(wanted)} hosts", hint='lab.add_host("name", provider=…) names one')
         return wanted
     return {check_name(host, "name of a host"): provider}
+
+
+def _named(provider: str, name: str) -> str | HostSpec:
+    check_name(name, "name of a host")
+    if provider == "xen":
+        from .xen import Xen
+
+        return Xen(name)
+    if provider != "namespace":
+        raise InvalidValue(f"no provider {ascii(provider)[:60]} can do with a name alone",
+                           hint='"namespace" and "xen" are; others are told more: Ssh("user@server")')  # fmt: skip
+    return name

@@ -1,0 +1,242 @@
+"""What is in the Xen appliance: a hypervisor, a kernel, and a Debian for domain 0 that needs no systemd."""
+
+from __future__ import annotations
+
+PACKAGES = (
+    "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xenstore-utils", "qemu-system-xen", "qemu-utils",
+    "linux-image-amd64", "busybox-static", "kmod", "procps", "netbase", "python3", "openssh-server", "qemu-guest-agent",
+    "e2fsprogs", "libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients", "iproute2", "dnsmasq-base",
+    "iptables", "nftables", "iputils-ping", "tcpdump",
+)  # fmt: skip
+# Besides what lies in kernel/net, with what they need.
+_MODULES = (
+    "virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "ext4", "overlay", "loop", "tun", "veth", "vxlan",
+    "bridge", "8021q", "dummy", "macvlan", "xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd",
+    "xen-netback", "xen-blkback", "xen-netfront", "xen-blkfront", "xen-acpi-processor", "kvm_amd", "kvm_intel",
+)  # fmt: skip
+
+HOOK = f"""\
+set -eu
+cd "$1"
+release=$(ls lib/modules)
+tree=lib/modules/$release
+for module in {" ".join(_MODULES)}; do
+    chroot . modprobe -S "$release" --show-depends $module
+done | sed -n 's,^insmod /*\\(usr/\\)\\?\\([^ ]*\\).*,\\2,p' | sort -u > wanted
+find "$tree/kernel" -name '*.ko' | grep -vxFf wanted | grep -v "^$tree/kernel/net/" | xargs rm -f
+rm wanted
+chroot . depmod "$release"
+chroot . python3 /usr/lib/labkit/unpack-kernel "/boot/vmlinuz-$release" /boot/vmlinux
+gunzip -c boot/xen-*-amd64.gz > boot/hypervisor
+chroot . sh /usr/lib/labkit/make-initrds "$release"
+rm -rf boot/initrd.img* boot/System.map* boot/xen-*.gz boot/xen-*.efi usr/lib/python3*/test
+mkdir -p root/.ssh var/lib/labkit
+chmod 700 root/.ssh
+sed -i "/x86_kvm64/a <include filename='x86_labkit.xml'/>" usr/share/libvirt/cpu_map/index.xml
+ln -sf ../bin/busybox usr/sbin/init
+chroot . passwd -q -d root
+rm -rf etc/libvirt/qemu
+"""
+
+# A kernel image holds the kernel packed; on an emulated processor it takes Xen long to unpack it.
+_UNPACK_KERNEL = """\
+import lzma, pathlib, struct, sys
+image = pathlib.Path(sys.argv[1]).read_bytes()
+begin, length = struct.unpack_from("<II", image, 0x248)
+payload = image[(image[0x1f1] + 1) * 512 + begin:][:length]
+pathlib.Path(sys.argv[2]).write_bytes(lzma.LZMADecompressor().decompress(payload))
+"""
+
+# The first root of domain 0, and that of the machine which keeps the processor busy during the self-test.
+_MAKE_INITRDS = """\
+set -eu
+make() {
+    name=$1 init=$2; shift 2
+    folder=$(mktemp -d)
+    for place in bin lib proc sys dev low up new; do mkdir "$folder/$place"; done
+    cp /bin/busybox "$folder/bin/"
+    ln -s busybox "$folder/bin/sh"
+    cp "/usr/lib/labkit/$init" "$folder/init"
+    chmod 755 "$folder/init"
+    number=10
+    for module in "$@"; do modprobe -S "$release" --show-depends $module; done |
+        awk '/^insmod/ && !seen[$2]++ {print $2}' | while read -r path; do
+            cp "$path" "$folder/lib/$number-${path##*/}"
+            number=$((number + 1))
+        done
+    (cd "$folder" && find . | sort | busybox cpio -o -H newc) > "$name"
+    rm -rf "$folder"
+}
+release=$1
+make /boot/initrd-dom0 initrd-dom0 virtio_pci virtio_blk ext4 overlay
+make /usr/lib/labkit/busy.img initrd-busy
+"""
+_INITRD_DOM0 = """\
+#!/bin/busybox sh
+B=/bin/busybox
+$B mount -t proc proc /proc
+$B mount -t sysfs sys /sys
+$B mount -t devtmpfs dev /dev
+exec < /dev/console > /dev/console 2>&1
+for module in /lib/*.ko; do $B insmod $module; done
+tries=0
+while [ ! -b /dev/vdb ] && [ $tries -lt 200 ]; do $B usleep 50000; tries=$((tries + 1)); done
+$B mount -t ext4 -o ro,noload /dev/vda /low
+$B mount -t ext4 -o noatime /dev/vdb /up
+$B mkdir -p /up/upper /up/work
+$B mount -t overlay -o lowerdir=/low,upperdir=/up/upper,workdir=/up/work overlay /new
+$B mount --move /dev /new/dev
+$B umount /sys
+$B umount /proc
+exec $B switch_root /new /usr/sbin/init
+"""
+_INITRD_BUSY = """\
+#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+while :; do /bin/busybox sha512sum /bin/busybox > /dev/null; done
+"""
+
+_INITTAB = """\
+::sysinit:/usr/lib/labkit/begin
+::respawn:/usr/sbin/qemu-ga -m virtio-serial -p /dev/labkit-agent -l /var/log/qemu-ga.log
+::respawn:/usr/lib/labkit/serve ssh
+::respawn:/usr/lib/labkit/serve libvirt
+"""
+_BEGIN = """\
+#!/bin/sh
+set -u
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /dev/pts /dev/shm /run/lock /run/sshd /run/xen /run/xenstored /run/libvirt /run/labkit
+mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t cgroup2 none /sys/fs/cgroup
+hostname xen
+ip link set lo up
+for module in xenfs xen-evtchn xen-gntdev xen-gntalloc xen-privcmd virtio_net virtio_console bridge tun loop vxlan \\
+    8021q veth xen-netback xen-blkback; do
+    modprobe $module
+done
+mount -t xenfs xenfs /proc/xen
+ln -s "$(echo /sys/class/virtio-ports/vport* | sed 's,.*/,,')" /dev/labkit-agent
+mkdir -p /var/log/xen /var/lib/xen/save /var/lib/xen/dump /var/lib/xenstored /var/log/libvirt /var/lib/libvirt \\
+    /var/cache/libvirt
+mkfifo /run/labkit/ssh /run/labkit/libvirt
+xen=$(echo /usr/lib/xen-4.*/bin)
+"$xen/xenstored" --pid-file /run/xenstore.pid
+tries=0
+until xenstore-read -s / > /dev/null 2>&1 || [ $tries -ge 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+"$xen/xen-init-dom0"
+"$xen/xenconsoled" --pid-file /run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
+/usr/libexec/xen-qemu-system-i386 -xen-domid 0 -xen-attach -name dom0 -nographic -M xenpv -daemonize -monitor none \\
+    -serial none -parallel none -pidfile /run/qemu-dom0.pid
+echo "labkit: domain 0 is up after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
+"""
+# Until it is told who it is, a copy of the template answers nobody.
+_SERVE = """\
+#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+[ -e /run/labkit/told ] || read -r _ < "/run/labkit/$1"
+case $1 in
+ssh) exec /usr/sbin/sshd -D -e ;;
+libvirt) exec /usr/sbin/libvirtd ;;
+esac
+"""
+# Reads the private key of its ssh; everything else is in its environment.
+_BECOME = """\
+#!/bin/sh
+set -eu
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+date -s "@$now" > /dev/null
+echo "$seed" > /dev/urandom
+# RNDRESEEDCRNG of linux/random.h: no two copies draw the same numbers from here on
+python3 -I -S -c 'import fcntl; fcntl.ioctl(open("/dev/urandom", "wb"), 0x5207)'
+hostname "$name"
+echo "$name" > /etc/hostname
+printf '127.0.0.1 localhost\\n%s %s\\n' "$address" "$name" > /etc/hosts
+echo "$machine_id" > /etc/machine-id
+umask 077
+cat > /etc/ssh/ssh_host_ed25519_key
+echo "$authorized" > /root/.ssh/authorized_keys
+umask 022
+echo "host_uuid = \\"$uuid\\"" >> /etc/libvirt/libvirtd.conf
+ip link set eth0 address "$mac" mtu 9000
+ip address replace "$address/24" dev eth0
+ip link set eth0 up
+ip route replace default via "$gateway"
+sysctl -qw net.ipv4.ip_forward=1
+: > /run/labkit/told
+echo > /run/labkit/ssh
+echo > /run/labkit/libvirt
+until [ -s /run/sshd.pid ]; do sleep 0.05; done
+"""
+# Hashes in domain 0 while a machine keeps the processor busy: each must come out as the first time.
+_CANARY = """\
+import hashlib, os, subprocess, sys, time
+kinds = ("sha256", "sha512", "blake2b", "md5")
+data = os.urandom(300_000)
+right = {kind: hashlib.new(kind, data).hexdigest() for kind in kinds}
+config = "/run/labkit/canary.cfg"
+with open(config, "w") as file:
+    file.write('name="canary"\\ntype="pvh"\\nkernel="/boot/vmlinux"\\nramdisk="/usr/lib/labkit/busy.img"\\n'
+               'extra="quiet mitigations=off random.trust_cpu=on"\\nmemory=96\\nvcpus=1\\n')
+subprocess.run(["xl", "create", "-q", config], check=True)
+wrong = rounds = 0
+try:
+    children = [subprocess.Popen(["sha256sum", "/boot/vmlinux"], stdout=subprocess.PIPE) for _ in range(3)]
+    end = time.monotonic() + float(sys.argv[1])
+    while time.monotonic() < end:
+        rounds += 1
+        wrong += sum(hashlib.new(kind, data).hexdigest() != digest for kind, digest in right.items())
+    told = {child.communicate()[0] for child in children}
+    seconds = [line.split()[5] for line in subprocess.check_output(["xl", "list"], text=True).splitlines()
+               if line.startswith("canary")]
+finally:
+    subprocess.run(["xl", "destroy", "canary"], check=False)
+print(f"rounds={rounds} wrong={wrong} sums={len(told)} busy_s={seconds[0] if seconds else 0}")
+"""
+_SSHD = """\
+HostKey /etc/ssh/ssh_host_ed25519_key
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+UsePAM no
+UseDNS no
+AcceptEnv LANG LC_*
+"""
+_LIBVIRTD = """\
+auth_unix_rw = "none"
+auth_unix_ro = "none"
+unix_sock_rw_perms = "0700"
+listen_tls = 0
+listen_tcp = 0
+log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
+"""
+# libvirt wants to name the processor; what Xen shows of an emulated one has less than any model that it knows.
+_PROCESSOR = """\
+<cpus>
+  <model name='labkit64'>
+    <decode host='on' guest='on'/>
+"""
+_FEATURES = ("apic", "cmov", "cx8", "fpu", "fxsr", "lm", "mmx", "msr", "nx", "pae", "pse", "sse", "sse2", "tsc")
+_PROCESSOR += "".join(f"    <feature name='{name}'/>\n" for name in _FEATURES)
+_PROCESSOR += "  </model>\n</cpus>\n"
+
+FILES = {
+    "etc/hostname": "xen\n",
+    "etc/hosts": "127.0.0.1 localhost xen\n",
+    "etc/inittab": _INITTAB,
+    "etc/ssh/sshd_config": _SSHD,
+    "etc/libvirt/libvirtd.conf": _LIBVIRTD,
+    "etc/libvirt/libxl.conf": "autoballoon = 0\n",
+    "usr/share/libvirt/cpu_map/x86_labkit.xml": _PROCESSOR,
+    "usr/lib/labkit/unpack-kernel": _UNPACK_KERNEL,
+    "usr/lib/labkit/make-initrds": _MAKE_INITRDS,
+    "usr/lib/labkit/initrd-dom0": _INITRD_DOM0,
+    "usr/lib/labkit/initrd-busy": _INITRD_BUSY,
+    "usr/lib/labkit/canary": _CANARY,
+    "usr/lib/labkit/begin!": _BEGIN,
+    "usr/lib/labkit/serve!": _SERVE,
+    "usr/lib/labkit/become!": _BECOME,
+}
