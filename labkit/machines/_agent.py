@@ -207,8 +207,9 @@ class Agent(GuestAgent):
 
     def _translate(self, error: Unanswered) -> LabError:
         cause = error.__cause__
-        assert isinstance(cause, libvirt.libvirtError)
-        return translate(cause, self._host, self._machine)
+        if isinstance(cause, libvirt.libvirtError):
+            return translate(cause, self._host, self._machine)
+        return EngineError(str(error), host=self._host, machine=self._machine)
 
     def _follow(self, deadline: float) -> bool:
         time.sleep(0.05)

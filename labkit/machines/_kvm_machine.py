@@ -248,6 +248,7 @@ class KvmMachine(LibvirtMachine):
     def set_carrier(self, network: str, *, up: bool) -> None:
         _kvm_cards.set_carrier(self, network, up=up)
 
+
 def sample_of(words: dict[str, Any], now_s: float) -> Sample:
     """A reading from what libvirt tells of a domain, see virConnectGetAllDomainStats."""
     told = words.get

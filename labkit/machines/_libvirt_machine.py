@@ -112,7 +112,9 @@ class LibvirtMachine(Machine):
         """What `labkit-identity` in the guest reads, but its network cards."""
         key, machine_id, files = self.folder / "ssh_host_ed25519_key", self.folder / "machine-id", self.keeper.files
         if not files.exists(key):
-            self.keeper.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True)
+            self.keeper.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True
+            )
             files.write(machine_id, uuid.uuid4().hex)
         # The time first: it is read at once, the rest takes the guest a while.
         return [

@@ -22,7 +22,6 @@ from ._domain import check_vcpus
 from ._libvirt import spoken
 from ._libvirt_machine import LibvirtMachine
 from ._xen_agent import XenAgent
-from ._xen_disks import link_of
 from ._xen_domain import MOST_VCPUS, interface_element, spec_of, with_spec
 from .base import verb
 from .spec import NetworkInterface, Sample, State, XenSpec
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from ..operations.spec import MigrationPlan
     from .xen import XenEngine
 
-_LOGS = Path("/var/log/xen/console")
+_LOGS = Path("/var/log/xen")
 _WORDS = {"pvh": "PVH", "pv": "paravirtual (PV)", "hvm": "HVM, with QEMU's devices"}
 _MOST_WEIGHT = 65535
 _SAVED_EXTRA = 64 * 2**20  # what Xen writes besides the pages themselves
@@ -339,6 +338,3 @@ def sample_of(domain: libvirt.virDomain) -> Sample:
         processors=processors, memory_total_bytes=memory_kib * 1024, disk_requests=reads + writes,
         received_packets=cards[1], sent_packets=cards[5], dropped_packets=cards[3] + cards[7],
     )  # fmt: skip
-
-
-__all__ = ["XenMachine", "link_of", "sample_of"]

@@ -47,7 +47,7 @@ class XenEngine(LibvirtEngine[XenMachine]):
     driver = "xen"
     what = "Xen machine"
 
-    host: XenHost  # type: ignore[assignment]
+    host: XenHost
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
