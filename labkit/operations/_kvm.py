@@ -140,7 +140,10 @@ class Marks:
         self._name = machine
         self.stopped_s = self.resumed_s = 0.0
         self.is_postcopy = False
-        self._ears = [(source.kvm.listeners, self._at_source), (destination.kvm.listeners, self._at_destination)]
+        self._ears = [
+            (source.libvirt.listeners, self._at_source),
+            (destination.libvirt.listeners, self._at_destination),
+        ]
         for listeners, ear in self._ears:
             listeners.append(ear)
 
