@@ -48,18 +48,21 @@ def lab_name() -> Iterator[str]:
 
 
 def _hosts() -> Any:
-    if os.environ.get("LABKIT_TEST_HOSTS") != "vagrant":
-        return ["alpha", "beta"]
     from _vagrant import FOLDER
 
-    from labkit import Vagrant
+    from labkit import Vagrant, Xen
 
-    return Vagrant(FOLDER)
+    match os.environ.get("LABKIT_TEST_HOSTS"):
+        case "vagrant":
+            return Vagrant(FOLDER)
+        case "xen":
+            return [Xen("alpha"), Xen("beta")]
+    return ["alpha", "beta"]
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    """A lab of two hosts for the tests of one module; with LABKIT_TEST_HOSTS=vagrant they are virtual machines."""
+    """A lab of two hosts for the tests of one module; LABKIT_TEST_HOSTS makes them of ``vagrant`` or ``xen``."""
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
     with Lab(name, hosts=_hosts()) as shared:

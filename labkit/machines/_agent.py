@@ -56,6 +56,8 @@ class GuestAgent(ABC):
     """The agent in one machine; when it does not answer, errors quote the console's log."""
 
     slowest_s = 10.0  # in which a question and its answer come through, whatever they carry
+    least_s = 0.0  # which a question is given, however soon a command must have ended
+    ping_s = 2.0  # after which somebody who may not be up yet is asked again
 
     def __init__(self, host: Host, machine: str, console: Path) -> None:
         self._host, self._files = host.name, host.files
@@ -83,7 +85,7 @@ class GuestAgent(ABC):
         while True:
             check_cancelled()
             try:
-                self.ask("guest-ping", timeout_s=min(2.0, deadline - time.monotonic()))
+                self.ask("guest-ping", timeout_s=min(self.ping_s, deadline - time.monotonic()))
                 return
             except Unanswered as error:
                 if error.why not in (Silence.NOT_YET, Silence.CUT_OFF):
@@ -123,12 +125,16 @@ class GuestAgent(ABC):
         out, err = (base64.b64decode(status.get(key, "")) for key in ("out-data", "err-data"))
         return code, out, err
 
+    def _patience(self, deadline: float) -> float:
+        """How long an answer is waited for: one that comes late may be that of a command which has begun."""
+        return max(self.least_s, min(self.slowest_s, deadline - time.monotonic()))
+
     def _start(self, arguments: dict[str, Any], deadline: float) -> int:
         """Have the guest start a command; an agent that was cut off, by a new libvirt, may come back first."""
         patience = min(deadline, time.monotonic() + _PATIENCE_S)
         while True:
             try:
-                pid: int = self.ask("guest-exec", min(self.slowest_s, deadline - time.monotonic()), **arguments)["pid"]
+                pid: int = self.ask("guest-exec", self._patience(deadline), **arguments)["pid"]
                 return pid
             except Unanswered as error:
                 if error.why is Silence.CUT_OFF and time.monotonic() < patience:
@@ -140,9 +146,7 @@ class GuestAgent(ABC):
         """Ask what may be asked twice, also of a machine that moves to another host meanwhile."""
         while True:
             try:
-                answer: dict[str, Any] = self.ask(
-                    command, min(self.slowest_s, deadline - time.monotonic()), **arguments
-                )
+                answer: dict[str, Any] = self.ask(command, self._patience(deadline), **arguments)
                 return answer
             except Unanswered:
                 if not self._follow(deadline):
@@ -163,7 +167,7 @@ class GuestAgent(ABC):
         return DeadlineExceeded(what, hint="give it longer with timeout_s=…", host=self._host, machine=self._machine)
 
     def _kill(self, pid: int) -> None:
-        self.ask("guest-exec", path="/bin/kill", arg=["-9", str(pid)])
+        self.ask("guest-exec", max(self.least_s, 10), path="/bin/kill", arg=["-9", str(pid)])
 
     def _explain(self, error: Unanswered, argv: list[str], waited_s: float | None) -> LabError:
         if full := self._full_disk():

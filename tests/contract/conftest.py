@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +13,12 @@ from labkit.hosts.base import ENGINES
 from labkit.machines.base import Machine
 
 
-# An engine joins by being in ENGINES; with one group each, the workers share them out.
+# An engine joins by being in ENGINES, and Xen where the hosts boot it; with one group each, the workers share them out.
+KINDS = ("xen",) if os.environ.get("LABKIT_TEST_HOSTS") == "xen" else ENGINES
+
+
 @pytest.fixture(
-    scope="module", params=[pytest.param(kind, marks=pytest.mark.xdist_group(f"machine-{kind}")) for kind in ENGINES]
+    scope="module", params=[pytest.param(kind, marks=pytest.mark.xdist_group(f"machine-{kind}")) for kind in KINDS]
 )
 def kind(request: pytest.FixtureRequest) -> str:
     """The engine whose turn it is."""
