@@ -12,7 +12,6 @@ from labkit import Lab
 from labkit.hosts.base import ENGINES
 from labkit.machines.base import Machine
 
-
 # An engine joins by being in ENGINES, and Xen where the hosts boot it; with one group each, the workers share them out.
 KINDS = ("xen",) if os.environ.get("LABKIT_TEST_HOSTS") == "xen" else ENGINES
 
