@@ -14,7 +14,7 @@ from ._checks import find_program, install
 
 QEMU = "qemu-system-x86_64"
 # With SMAP, RDTSCP and AVX (XSAVE) on an emulated processor, domain 0 goes wrong while a PVH machine runs.
-EMULATED = "max,smap=off,rdtscp=off,xsave=off"
+EMULATED = "max,smap=off,rdtscp=off,xsave=off,avx=off,avx2=off"
 _MAC = "52:54:00:00:00:01"  # a copy gets one of its own in domain 0
 _MARGIN_BYTES = 256 * 2**20
 _XEN = (
