@@ -6,7 +6,7 @@ require "zlib"
 class Plan
   UNITS = { "MB" => 10**6, "GB" => 10**9, "TB" => 10**12, "MiB" => 2**20, "GiB" => 2**30, "TiB" => 2**40 }.freeze
   # With SMAP, AVX and RDTSCP an emulated processor (QEMU 7.2) goes wrong under nested guests.
-  BROKEN = %w[smap xsave rdtscp].freeze
+  BROKEN = %w[smap xsave avx avx2 rdtscp].freeze
   OWN_BOX = "labkit/debian"
   PUBLIC_BOX = "debian/bookworm64"
   NOT_PACKED = %w[.git .venv .vagrant .mypy_cache .ruff_cache .pytest_cache __pycache__ out].freeze

@@ -5,19 +5,25 @@ from __future__ import annotations
 import random
 import threading
 import time
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import libvirt
 
 from ..errors import DeadlineExceeded
+from ._template import is_template
+from .spec import Sample
 
-Told = list[tuple[libvirt.virDomain, dict[str, Any]]]
-_Key = tuple[str, int]  # name and id: one that starts again has another
-
+STATS = (
+    libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_VCPU
+)  # fmt: skip
 _NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-_ACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
-# What libvirt tells without asking QEMU: 0.1 ms a domain, 4 ms for all.
-_AT_HAND = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_INTERFACE
+_ACTIVE = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
+_DISK = ("block", ("rd.bytes", "wr.bytes", "rd.reqs", "wr.reqs", "rd.times", "wr.times"))
+_CARD = ("net", ("rx.bytes", "tx.bytes", "rx.pkts", "tx.pkts", "rx.drop", "tx.drop"))
+_MEMORY = [f"balloon.{name}" for name in ("available", "usable", "rss", "disk_caches", "swap_in", "swap_out")]
 
 
 class BulkStats:
@@ -27,12 +33,8 @@ class BulkStats:
     by itself it asks all the same, and waits: then the question is left to itself, in its thread, and asked again.
     Now the machine counts as one that something is done to, until it answers.
 
-    A machine that stands still since it was asked is not asked again, except once in a while: its counters do too.
-
-    Parameters
-    ----------
-    kinds
-        Those of libvirt's ``VIR_DOMAIN_STATS_…``.
+    A machine that stands still since it was asked is not asked again before an event tells that it moves, except
+    once in a while: its counters stand still, too.
     """
 
     _PATIENCE_S = 1.0  # after which it is asked again
@@ -40,15 +42,15 @@ class BulkStats:
     _MOST = 4  # questions at a time: each holds a worker of libvirtd's
     _STILL_S = (30.0, 90.0)  # how long; not the same for all, or all would be asked in the same second
 
-    def __init__(self, kinds: int) -> None:
-        self._kinds = kinds
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._asked: list[_Question] = []  # and not answered
         self._events = 0
-        self._still: dict[_Key, tuple[float, dict[str, Any]]] = {}  # until when it holds, and what was told
+        self._active: dict[str, libvirt.virDomain] = {}
+        self._still: dict[str, tuple[float, Sample]] = {}  # until when it holds, and what was read
 
-    def ask(self, connection: libvirt.virConnect) -> Told:
-        """The running domains and what libvirt tells of each; raises libvirt's errors, and `DeadlineExceeded`."""
+    def ask(self, connection: libvirt.virConnect) -> dict[str, Sample]:
+        """A reading of each running domain; raises libvirt's errors, and `DeadlineExceeded`."""
         mine: list[_Question] = []
         with self._changed:
             for patience_s in (self._PATIENCE_S, self._DEADLINE_S):
@@ -58,7 +60,7 @@ class BulkStats:
                     answer: Any = next(each.answer for each in mine if each.is_answered)
                     if isinstance(answer, BaseException):
                         raise answer
-                    told: Told = answer
+                    told: dict[str, Sample] = answer
                     return told
         raise DeadlineExceeded("libvirt does not tell counters, because several machines hang")
 
@@ -66,7 +68,8 @@ class BulkStats:
         """Something has happened to a domain, or may have to all: what was told before does not hold."""
         with self._changed:
             self._events += 1
-            self._still = {key: kept for key, kept in self._still.items() if name and key[0] != name}
+            self._active = {}
+            self._still = {other: kept for other, kept in self._still.items() if name and other != name}
 
     def _begin(self, connection: libvirt.virConnect) -> _Question:
         question = _Question()
@@ -86,22 +89,28 @@ class BulkStats:
         threading.Thread(target=ask, name="labkit-stats", daemon=True).start()
         return question
 
-    def _read(self, connection: libvirt.virConnect) -> Told:
+    def _read(self, connection: libvirt.virConnect) -> dict[str, Sample]:
         now = time.monotonic()
         with self._changed:
-            events = self._events
-            known = {key: words for key, (until, words) in self._still.items() if now < until}
-        at_hand = {_key(domain): (domain, words) for domain, words in connection.getAllDomainStats(_AT_HAND, _ACTIVE)}
-        asked = [domain for key, (domain, words) in at_hand.items() if key not in known or not _stands_still(words)]
-        told = connection.domainListGetStats(asked, self._kinds, _NOWAIT) if asked else []
-        more = {_key(domain): words for domain, words in told}
+            events, active, still = self._events, self._active, self._still
+        if len(active) != connection.numOfDomains():  # which also tells that libvirt answers
+            active = {domain.name(): domain for domain in connection.listAllDomains(_ACTIVE)}
+        read = {
+            name: replace(sample, time_s=now)
+            for name, (until, sample) in still.items()
+            if now < until and name in active
+        }
+        moving = [domain for name, domain in active.items() if name not in read and not is_template(name)]
+        kept = {name: still[name] for name in read}
+        for domain, words in connection.domainListGetStats(moving, STATS, _NOWAIT) if moving else ():
+            read[domain.name()] = sample = sample_of(words, now)
+            was_asked = "balloon.rss" in words
+            if was_asked and words.get("state.state") == libvirt.VIR_DOMAIN_PAUSED:
+                kept[domain.name()] = now + random.uniform(*self._STILL_S), sample  # noqa: S311  only spreads
         with self._changed:
             if events == self._events:
-                self._still = {key: kept for key, kept in self._still.items() if key in at_hand and key not in more}
-                for key, words in more.items():
-                    if _stands_still(at_hand[key][1]) and "balloon.rss" in words:  # else QEMU was not asked
-                        self._still[key] = (now + random.uniform(*self._STILL_S), words)  # noqa: S311  only spreads
-        return [(domain, (more.get(key) or known.get(key, {})) | words) for key, (domain, words) in at_hand.items()]
+                self._active, self._still = active, kept
+        return read
 
 
 class _Question:
@@ -111,9 +120,38 @@ class _Question:
     is_answered = False
 
 
-def _key(domain: libvirt.virDomain) -> _Key:
-    return domain.name(), domain.ID()
+def sample_of(words: dict[str, Any], now_s: float) -> Sample:
+    """A reading from what libvirt tells of a domain, see virConnectGetAllDomainStats."""
+    told = words.get
+    disks, cards = (_sums(words, *kind) for kind in (_DISK, _CARD))
+    there, free, rss, caches, swapped_in, swapped_out = (
+        None if (kib := told(name)) is None else kib * 1024 for name in _MEMORY
+    )
+    waits = [told(f"vcpu.{number}.delay") for number in range(told("vcpu.maximum", 0))]
+    known = [wait for wait in waits if wait is not None]
+    return Sample(
+        time_s=now_s, cpu_seconds=told("cpu.time", 0) / 1e9, memory_bytes=rss or 0,
+        disk_read_bytes=disks[0], disk_written_bytes=disks[1], received_bytes=cards[0], sent_bytes=cards[1],
+        cpu_wait_seconds=sum(known) / 1e9 if known else None, processors=told("vcpu.current"),
+        memory_used_bytes=there - free if there is not None and free is not None else None,
+        memory_cached_bytes=caches, memory_total_bytes=there or told("balloon.current", 0) * 1024 or None,
+        swapped_in_bytes=swapped_in, swapped_out_bytes=swapped_out,
+        disk_requests=disks[2] + disks[3], disk_seconds=(disks[4] + disks[5]) / 1e9,
+        disk_used_bytes=told("block.0.allocation"), disk_total_bytes=told("block.0.capacity"),
+        received_packets=cards[2], sent_packets=cards[3], dropped_packets=cards[4] + cards[5],
+    )  # fmt: skip
 
 
-def _stands_still(words: dict[str, Any]) -> bool:
-    return bool(words.get("state.state") == libvirt.VIR_DOMAIN_PAUSED)
+def _sums(words: dict[str, Any], kind: str, names: tuple[str, ...]) -> list[int]:
+    """Counters added up over all disks, or all network cards."""
+    found = [0] * len(names)
+    for number in range(words.get(f"{kind}.count", 0)):
+        for place, word in enumerate(_words(kind, number, names)):
+            found[place] += words.get(word, 0)
+    return found
+
+
+@cache
+def _words(kind: str, number: int, names: tuple[str, ...]) -> tuple[str, ...]:
+    """libvirt's names of the counters of one disk or network card."""
+    return tuple(f"{kind}.{number}.{name}" for name in names)

@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -24,6 +23,7 @@ from ..errors import DeadlineExceeded, InvalidState, InvalidValue, NameInUse, No
 from ..hosts import _cgroups
 from . import _cards, _kvm_cards, _libvirt
 from ._agent import Agent
+from ._bulk_stats import STATS, sample_of
 from ._domain import alias, check_vcpus
 from ._kvm_line import SerialLine, shell
 from ._libvirt import spoken
@@ -40,13 +40,6 @@ if TYPE_CHECKING:
     from .kvm import KvmEngine
 
 _IDENTITY = "/usr/sbin/labkit-identity"
-STATS = (
-    libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
-    | libvirt.VIR_DOMAIN_STATS_BLOCK | libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_VCPU
-)  # fmt: skip
-_DISK = ("block", ("rd.bytes", "wr.bytes", "rd.reqs", "wr.reqs", "rd.times", "wr.times"))
-_CARD = ("net", ("rx.bytes", "tx.bytes", "rx.pkts", "tx.pkts", "rx.drop", "tx.drop"))
-_MEMORY = [f"balloon.{name}" for name in ("available", "usable", "rss", "disk_caches", "swap_in", "swap_out")]
 _PERIOD_US = 100_000
 
 
@@ -426,40 +419,3 @@ class KvmMachine(Machine):
     def destroy(self) -> None:
         self._kvm.forget(self.name, [card.network for card in self.spec.interfaces])
         self.host.lab.journal("machine removed", machine=self.name, host=self.host.name)
-
-
-def sample_of(words: dict[str, Any], now_s: float) -> Sample:
-    """A reading from what libvirt tells of a domain, see virConnectGetAllDomainStats."""
-    told = words.get
-    disks, cards = (_sums(words, *kind) for kind in (_DISK, _CARD))
-    there, free, rss, caches, swapped_in, swapped_out = (
-        None if (kib := told(name)) is None else kib * 1024 for name in _MEMORY
-    )
-    waits = [told(f"vcpu.{number}.delay") for number in range(told("vcpu.maximum", 0))]
-    known = [wait for wait in waits if wait is not None]
-    return Sample(
-        time_s=now_s, cpu_seconds=told("cpu.time", 0) / 1e9, memory_bytes=rss or 0,
-        disk_read_bytes=disks[0], disk_written_bytes=disks[1], received_bytes=cards[0], sent_bytes=cards[1],
-        cpu_wait_seconds=sum(known) / 1e9 if known else None, processors=told("vcpu.current"),
-        memory_used_bytes=there - free if there is not None and free is not None else None,
-        memory_cached_bytes=caches, memory_total_bytes=there or told("balloon.current", 0) * 1024 or None,
-        swapped_in_bytes=swapped_in, swapped_out_bytes=swapped_out,
-        disk_requests=disks[2] + disks[3], disk_seconds=(disks[4] + disks[5]) / 1e9,
-        disk_used_bytes=told("block.0.allocation"), disk_total_bytes=told("block.0.capacity"),
-        received_packets=cards[2], sent_packets=cards[3], dropped_packets=cards[4] + cards[5],
-    )  # fmt: skip
-
-
-def _sums(words: dict[str, Any], kind: str, names: tuple[str, ...]) -> list[int]:
-    """Counters added up over all disks, or all network cards."""
-    found = [0] * len(names)
-    for number in range(words.get(f"{kind}.count", 0)):
-        for place, word in enumerate(_words(kind, number, names)):
-            found[place] += words.get(word, 0)
-    return found
-
-
-@cache
-def _words(kind: str, number: int, names: tuple[str, ...]) -> tuple[str, ...]:
-    """libvirt's names of the counters of one disk or network card."""
-    return tuple(f"{kind}.{number}.{name}" for name in names)

@@ -24,7 +24,7 @@ from ..storage.images import get as get_image
 from . import _libvirt
 from ._bulk_stats import BulkStats
 from ._domain import Domain, check_vcpus, read_spec
-from ._kvm_machine import STATS, KvmMachine, sample_of
+from ._kvm_machine import KvmMachine
 from ._libvirt import spoken
 from ._template import Template, is_template
 from .base import machine_folder
@@ -44,7 +44,7 @@ class KvmEngine(Engine[KvmMachine]):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self._bulk = BulkStats(STATS)
+        self._bulk = BulkStats()
         self._connection: libvirt.virConnect | None = None
         self._acceleration: Acceleration | None = None
         self.listeners: list[Callable[[str, int, int], None]] = []  # called with each event of a domain's life
@@ -335,9 +335,7 @@ class KvmEngine(Engine[KvmMachine]):
         if connection is None:
             return {}
         with spoken(self.host.name):  # a reading does not renew the lease
-            found = self._bulk.ask(connection)
-        now = time.monotonic()
-        return {domain.name(): sample_of(words, now) for domain, words in found if not is_template(domain.name())}
+            return self._bulk.ask(connection)
 
     def form_fields(self) -> list[Field]:
         from ..hosts.doctor import require_memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .._values import format_size
@@ -31,9 +32,10 @@ _FITS = {
 }
 
 
-def fits(verb: str, state: State) -> bool:
-    """Whether `verb` makes sense for a machine in `state`."""
-    return state in _FITS.get(verb, tuple(State))
+@cache
+def fitting(state: State) -> tuple[str, ...]:
+    """The verbs that make sense for a machine in `state`."""
+    return tuple(verb for verb in VERBS if verb not in _FITS or state in _FITS[verb])
 
 
 def abilities(machine: Machine) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def now(machine: Machine, usage: Usage | None, closed: str = "") -> dict[str, An
         "doing": "" if activity is None else " ".join(filter(None, (activity.verb, activity.phase))),
         "fraction": activity.fraction if activity else None,
         "error": _error(error),
-        "fit": [] if ended or activity else [verb for verb in VERBS if fits(verb, state)],
+        "fit": [] if ended or activity else list(fitting(state)),
         "cpu": usage.points[-1][0] if _is_on(machine) and usage and usage.points else None,
         "memory": format_size(usage.points[-1][1]) if _is_on(machine) and usage and usage.points else "",
         "addresses": list(machine.addresses),
