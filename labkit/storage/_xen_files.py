@@ -6,12 +6,12 @@ PACKAGES = (
     "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xenstore-utils", "qemu-system-xen", "qemu-utils",
     "linux-image-amd64", "busybox-static", "kmod", "procps", "netbase", "python3", "openssh-server", "qemu-guest-agent",
     "e2fsprogs", "libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients", "iproute2", "dnsmasq-base",
-    "iptables", "nftables", "iputils-ping", "tcpdump",
+    "iptables", "nftables", "iputils-ping", "tcpdump", "nbd-client",
 )  # fmt: skip
 # Besides what lies in kernel/net, with what they need.
 _MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "ext4", "overlay", "loop", "tun", "veth", "vxlan",
-    "bridge", "8021q", "dummy", "macvlan", "xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd",
+    "bridge", "8021q", "dummy", "macvlan", "ifb", "nbd", "xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd",
     "xen-netback", "xen-blkback", "xen-netfront", "xen-blkfront", "xen-acpi-processor", "kvm_amd", "kvm_intel",
 )  # fmt: skip
 
@@ -121,6 +121,9 @@ for module in xenfs xen-evtchn xen-gntdev xen-gntalloc xen-privcmd virtio_net vi
     8021q veth xen-netback xen-blkback; do
     modprobe $module
 done
+modprobe nbd nbds_max=64
+ln -s /proc/self/fd /dev/fd
+for stream in 0:stdin 1:stdout 2:stderr; do ln -s "fd/${stream%:*}" "/dev/${stream#*:}"; done
 mount -t xenfs xenfs /proc/xen
 ln -s "$(echo /sys/class/virtio-ports/vport* | sed 's,.*/,,')" /dev/labkit-agent
 mkdir -p /var/log/xen /var/lib/xen/save /var/lib/xen/dump /var/lib/xenstored /var/log/libvirt /var/lib/libvirt \\
