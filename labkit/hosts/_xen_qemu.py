@@ -9,12 +9,13 @@ from pathlib import Path
 
 from .._values import format_size
 from ..errors import NotEnoughMemory, PackageMissing
+from ..storage._system import BROKEN_FLAGS
 from ..storage.xen import Appliance
 from ._checks import find_program, install
 
 QEMU = "qemu-system-x86_64"
-# With SMAP, RDTSCP and AVX (XSAVE) on an emulated processor, domain 0 goes wrong while a PVH machine runs.
-EMULATED = "max,smap=off,rdtscp=off,xsave=off,avx=off,avx2=off"
+# With these, domain 0 goes wrong on an emulated processor while a PVH machine runs.
+EMULATED = ",".join(["max", *(f"{flag}=off" for flag in BROKEN_FLAGS)])
 _MAC = "52:54:00:00:00:01"  # a copy gets one of its own in domain 0
 _MARGIN_BYTES = 256 * 2**20
 _XEN = (

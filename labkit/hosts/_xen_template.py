@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .base import Host
 
 DISK_BYTES = 8 * 2**30
-_BOOT_S, _TEST_S, _SAVE_S = 400.0, 240.0, 120.0
+_BOOT_S, _TEST_S, _SAVE_S = 600.0, 400.0, 120.0
 _LISTEN_S = 20.0
 _CANARY_S = 15
 _UNUSED_S = 30 * 86400.0
