@@ -98,6 +98,8 @@ def _plan(carrier: Carrier, options: MigrationOptions, *, live: bool | None) -> 
     if options.bytes_per_second:
         pace, basis = min(pace, options.bytes_per_second), "the bandwidth that is allowed"
     way = WITH_MEMORY if with_memory else COLD if runs else "cold: at rest, its files are copied"
+    if not size and to.is_alive:
+        way = "cold: stopped, started there" if runs else "cold: at rest, only its description moves"
     expected = round(_USUAL_S + (size + memory) / pace, 1)
     return MigrationPlan(
         machine.name, carrier.source.name, to.name, way, memory, size, expected, basis, tuple(obstacles),

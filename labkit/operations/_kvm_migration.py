@@ -13,6 +13,7 @@ import libvirt
 
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, LabGone
 from ..machines import _cards, _libvirt
+from ..machines._kvm_machine import IDENTITY
 from ..machines.spec import State
 from ..storage.images import Image
 from ..storage.images import get as get_image
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.05
 _HALF_SECOND = 10  # looks
-_IDENTITY = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "machine-id")
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
@@ -147,7 +147,7 @@ class KvmMigration(Migration):
         here, there, folder = self.source.files, self.destination.files, self.machine.folder
         self._image = self.destination.kvm.brought(get_image(self.machine.spec.image))
         there.make_folder(folder, there=True)
-        for name in _IDENTITY:
+        for name in IDENTITY:
             with contextlib.suppress(FileNotFoundError):  # it has not been told yet who it is
                 there.write(folder / name, here.read(folder / name), mode=0o600)
         self.destination.kvm.make_disk(copy, self.machine.spec.disk_bytes)
