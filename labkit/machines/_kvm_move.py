@@ -37,6 +37,16 @@ while [ $tries -lt 100 ]; do
 done
 [ -z "$disk" ] || rm -f -- "$disk"
 """
+# MACHINE VIRSH…
+_REST = """
+name=$1 tries=0
+shift
+while [ $tries -lt 60 ] && [ "$("$@" domstate "$name")" = running ]; do
+    [ $((tries % 20)) -ne 0 ] || "$@" shutdown "$name"
+    sleep 0.5
+    tries=$((tries + 1))
+done
+"""
 
 
 class KvmCarrier(Carrier):
@@ -133,5 +143,5 @@ class KvmCarrier(Carrier):
             host.run(self.ending(host))
 
     def starting(self, *, frozen: bool) -> list[str]:
-        """It stays stopped: whoever starts it has to tell the guest who it is."""
-        return ["true"]
+        """Let it come to its stop, and stay so: whoever starts it has to tell the guest who it is."""
+        return ["sh", "-uc", _REST, "labkit", self.machine.name, *self.source.kvm.virsh()]
