@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.05
 _HALF_SECOND = 10  # looks
+_AGAIN_S = 0.5
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
@@ -176,14 +177,27 @@ class KvmMigration(Migration):
             if not self.options.live and self._ran:  # `settle` lets it go on
                 domain.suspend()
         with ThreadPoolExecutor(1, thread_name_prefix="labkit-migrate3") as pool:
-            moving = pool.submit(domain.migrate3, there, parameters, flags)
-            try:
-                self._follow(moving, domain, marks, deadline)
-            finally:
-                if not moving.done():
-                    self._abort(moving, domain)
+            while True:
+                moving = pool.submit(domain.migrate3, there, parameters, flags)
+                try:
+                    self._follow(moving, domain, marks, deadline)
+                finally:
+                    if not moving.done():
+                        self._abort(moving, domain)
+                if moving.exception() is None or not _kvm.is_interrupted(domain, self.destination):
+                    break
+                self._await_network(deadline)
+                flags |= libvirt.VIR_MIGRATE_POSTCOPY_RESUME
             with _libvirt.spoken(self.source.name, self.machine.name):
                 return _kvm.finished(moving.result())
+
+    def _await_network(self, deadline: float) -> None:
+        """In the middle of post-copy: wait until the hosts reach each other again."""
+        self._say("waiting for the network between the hosts")
+        time.sleep(_AGAIN_S)
+        while any(on_the_way(self.machine, self.destination)):
+            self._check(deadline)
+            time.sleep(_AGAIN_S)
 
     def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: _kvm.Marks, deadline: float) -> None:
         while not moving.done():
