@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .kvm import KvmEngine
 
 _PERIOD_US = 100_000
+IDENTITY = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "machine-id")  # files in its folder
 
 
 class KvmMachine(LibvirtMachine):
@@ -88,6 +89,20 @@ class KvmMachine(LibvirtMachine):
         from ..operations.spec import MigrationOptions
 
         return KvmMigration(self, to, MigrationOptions.checked(**how))
+
+    def move(self, to: Host, **how: Any) -> Migration:
+        """Begin to move it to another host: live, or if something stands in the way of that cold; see `Machine.move`.
+
+        Cold it takes its snapshots along. What only concerns how memory is copied is left out of account then.
+        """
+        from ..operations import _cold
+        from ._kvm_move import KvmCarrier
+
+        if not self.migration_plan(to, live=True, **how).possible:
+            fitting = {key: value for key, value in how.items() if key in ("bandwidth", "watch", "timeout_s")}
+            if _cold.plan(KvmCarrier(self, to), live=False, **fitting).possible:
+                return _cold.ColdMigration(KvmCarrier(self, to), live=False, **fitting)
+        return self.migrate(to, **how)
 
     def screenshot(self) -> Screenshot:
         if not self.spec.graphics:

@@ -154,7 +154,7 @@ class LibvirtEngine(Engine[L]):
                     if known := self._machines.get(domain.name()):  # until an event tells of its end
                         if known.host is self.host:  # else it is just coming here
                             found.append(known)
-                    elif spec := self._read_spec(domain):
+                    elif (spec := self._read_spec(domain)) and self._has(spec.name):
                         found.append(self._known(spec, domain))
         return sorted((machine for machine in found if not self._is_hidden(machine.name)), key=lambda one: one.name)
 

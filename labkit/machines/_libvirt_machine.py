@@ -65,11 +65,15 @@ class LibvirtMachine(Machine):
     def refresh(self) -> State:
         if self.is_moving:
             return self._state
-        with spoken(self.host.name, self.name):
-            state = _libvirt.state_of(self.domain())
+        state = self._seen()
         if state is not self._state:
             self.told(state)
         return state
+
+    def _seen(self) -> State:
+        """What libvirt says now, also while it moves."""
+        with spoken(self.host.name, self.name):
+            return _libvirt.state_of(self.domain())
 
     def xml(self) -> str:
         """The domain's XML as libvirt has it now."""
@@ -149,7 +153,9 @@ class LibvirtMachine(Machine):
         try:
             act(domain)
         except libvirt.libvirtError as error:
-            state = self.refresh()
+            state = self._seen()
+            if not self.is_moving:
+                self.refresh()
             if state is reached:
                 return
             if state is not needed:
@@ -161,7 +167,10 @@ class LibvirtMachine(Machine):
 
     @verb
     def start(self, *, timeout_s: float = 120) -> None:
-        deadline = time.monotonic() + timeout_s
+        self.begin(time.monotonic() + timeout_s)
+
+    def begin(self, deadline: float) -> None:
+        """Boot it and tell it who it is, also while it moves."""
         self._do("start", State.STOPPED, State.RUNNING, self._boot)
         self.become(deadline)
         self.refresh()
@@ -172,9 +181,14 @@ class LibvirtMachine(Machine):
 
     @verb
     def stop(self, *, timeout_s: float = 30) -> None:
+        self.halt(timeout_s)
+        self.refresh()  # its event may still be on its way
+
+    def halt(self, timeout_s: float) -> None:
+        """Shut it down and wait for that, also while it moves."""
         deadline = time.monotonic() + timeout_s
         self._do("stop", State.RUNNING, State.STOPPED, lambda domain: domain.shutdownFlags(self.shutdown_flags))
-        while self.refresh() not in (State.STOPPED, State.FAILED):
+        while self._seen() not in (State.STOPPED, State.FAILED):
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(
                     f"{self.name} did not shut down within {timeout_s:g} s", hint="kill() switches it off",

@@ -71,6 +71,8 @@ def parameters_of(options: MigrationOptions, to: Host, *, running: bool) -> dict
         given[libvirt.VIR_MIGRATE_PARAM_TLS_DESTINATION] = to.name
     if options.bytes_per_second:
         given[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = options.bytes_per_second // 2**20
+        if options.postcopy:
+            given[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY] = options.bytes_per_second // 2**20
     if options.parallel:
         given[libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS] = options.parallel
     if options.compress:
@@ -131,6 +133,15 @@ def finished(domain: libvirt.virDomain) -> dict[str, int]:
         told: dict[str, int] = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
         return told
     return {}
+
+
+def is_interrupted(domain: libvirt.virDomain, destination: Host) -> bool:
+    """Whether `domain` is half here and half at the destination, and the network between has failed: it can go on."""
+    with contextlib.suppress(libvirt.libvirtError, LabError):
+        there = destination.kvm.connection().lookupByName(domain.name())
+        broken = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED]
+        return bool(there.isActive()) and list(domain.state()) == broken
+    return False
 
 
 class Marks:

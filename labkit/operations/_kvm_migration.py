@@ -13,6 +13,7 @@ import libvirt
 
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, LabGone
 from ..machines import _cards, _libvirt
+from ..machines._kvm_machine import IDENTITY
 from ..machines.spec import State
 from ..storage.images import Image
 from ..storage.images import get as get_image
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.05
 _HALF_SECOND = 10  # looks
-_IDENTITY = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "machine-id")
+_AGAIN_S = 0.5
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
@@ -147,7 +148,7 @@ class KvmMigration(Migration):
         here, there, folder = self.source.files, self.destination.files, self.machine.folder
         self._image = self.destination.kvm.brought(get_image(self.machine.spec.image))
         there.make_folder(folder, there=True)
-        for name in _IDENTITY:
+        for name in IDENTITY:
             with contextlib.suppress(FileNotFoundError):  # it has not been told yet who it is
                 there.write(folder / name, here.read(folder / name), mode=0o600)
         self.destination.kvm.make_disk(copy, self.machine.spec.disk_bytes)
@@ -176,14 +177,27 @@ class KvmMigration(Migration):
             if not self.options.live and self._ran:  # `settle` lets it go on
                 domain.suspend()
         with ThreadPoolExecutor(1, thread_name_prefix="labkit-migrate3") as pool:
-            moving = pool.submit(domain.migrate3, there, parameters, flags)
-            try:
-                self._follow(moving, domain, marks, deadline)
-            finally:
-                if not moving.done():
-                    self._abort(moving, domain)
+            while True:
+                moving = pool.submit(domain.migrate3, there, parameters, flags)
+                try:
+                    self._follow(moving, domain, marks, deadline)
+                finally:
+                    if not moving.done():
+                        self._abort(moving, domain)
+                if moving.exception() is None or not _kvm.is_interrupted(domain, self.destination):
+                    break
+                self._await_network(deadline)
+                flags |= libvirt.VIR_MIGRATE_POSTCOPY_RESUME
             with _libvirt.spoken(self.source.name, self.machine.name):
                 return _kvm.finished(moving.result())
+
+    def _await_network(self, deadline: float) -> None:
+        """In the middle of post-copy: wait until the hosts reach each other again."""
+        self._say("waiting for the network between the hosts")
+        time.sleep(_AGAIN_S)
+        while any(on_the_way(self.machine, self.destination)):
+            self._check(deadline)
+            time.sleep(_AGAIN_S)
 
     def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: _kvm.Marks, deadline: float) -> None:
         while not moving.done():
