@@ -407,7 +407,7 @@ class _Clone:
             dom0.check("learn who it is", ["/usr/lib/labkit/become"], input=own.read_text(), env=words)
         own.unlink()
         options = (f"HostKeyAlias=xen-{ident}", f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes",
-                   "KexAlgorithms=curve25519-sha256")  # fmt: skip
+                   "KexAlgorithms=curve25519-sha256", f"ConnectTimeout={_CONNECT_S:.0f}")  # fmt: skip
         return Login(f"root@{address}", None, str(key), options)
 
 
