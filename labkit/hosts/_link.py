@@ -277,7 +277,7 @@ class Link:
             self._pinged_at = now
             self.ask("ping", lambda _: None)
         silent = self.ready and now - self._heard_at > _SILENCE_S
-        if silent or (self.pid and not self.ready and now - self._began_at > _CONNECT_S):
+        if silent or (self.pid and not self.ready and now - self._began_at > self._config.get("connect_s", _CONNECT_S)):
             self._said += b"\nthe server has said nothing for long: timed out"
             self._kill()
 

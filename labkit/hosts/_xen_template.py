@@ -22,8 +22,8 @@ from .._paths import disk_room
 from .._progress import Task, progress, tell
 from .._values import format_duration
 from ..errors import DaemonFailed, DeadlineExceeded, EngineError, LabError, LabGone, VersionsDoNotFit
+from ..storage import xen as appliances
 from ..storage._workshop import alone, discard, sweep, workshop
-from ..storage.xen import home
 from ._launch import check_length
 from ._xen_line import Dom0, Monitor, wait_for_socket
 from ._xen_qemu import Machine
@@ -55,6 +55,13 @@ sync
 """
 
 
+def home() -> Path:
+    """The folder of the cache for templates."""
+    folder = appliances.home() / "templates"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 class Template:
     """The template for hosts of one appliance and size.
 
@@ -69,7 +76,7 @@ class Template:
     def __init__(self, carrier: Host, kind: Machine) -> None:
         self._carrier = carrier
         self._kind = kind
-        self.folder = home() / f"template-{kind.appliance.digest[:8]}-{kind.size.text}"
+        self.folder = home() / f"{kind.appliance.digest[:8]}-{kind.size.text}"
 
     @property
     def memory(self) -> Path:
@@ -141,19 +148,19 @@ class Template:
             made.mkdir(mode=0o700)
             self._boot_and_save(task, work, made, sockets)
             (made / "about.json").write_text(json.dumps(self._about(made), indent=1))
-            for old in home().glob("template-*"):
+            for old in home().glob("[!.]*-*"):
                 if old == self.folder or time.time() - old.stat().st_mtime > _UNUSED_S:
                     discard(old)
             made.rename(self.folder)
 
     def _boot_and_save(self, task: Task, work: Path, made: Path, sockets: Path) -> None:
-        _make_disk(made / "disk.img")
+        make_disk(made / "disk.img")
         machine = replace(
             self._kind, folder=work, sockets=sockets, memory=made / "memory", keeps=True, disk=made / "disk.img",
             disk_format="raw", tap=_TAP, waits=False,
         )  # fmt: skip
         check_length(machine.agent)
-        with _running(self._carrier, machine, work / "qemu.log") as running:
+        with running(self._carrier, machine, work / "qemu.log") as qemu_runs:
             task.phase("booting Xen and domain 0", 0.05)
             with dom0_of(machine, "boot", _BOOT_S) as dom0:
                 task.phase("trying libvirt", 0.5)
@@ -166,7 +173,7 @@ class Template:
             task.phase("saving", 0.9)
             with monitor_of(machine, "be saved", _SAVE_S) as qemu:
                 _save(qemu, made / "state")
-            running.wait(_SAVE_S)  # until then its memory is written to
+            qemu_runs.wait(_SAVE_S)  # until then its memory is written to
         for name in _PARTS:  # what is renamed into place must be on the disk, or a power cut leaves empty files
             with (made / name).open("rb") as file:
                 os.fsync(file.fileno())
@@ -223,7 +230,7 @@ def _said(machine: Machine, what: str, within_s: float, log: Path | None = None)
 
 
 @contextmanager
-def _running(carrier: Host, machine: Machine, log: Path) -> Iterator[Running]:
+def running(carrier: Host, machine: Machine, log: Path) -> Iterator[Running]:
     """Have it run while in this context, and no longer than this process."""
     for path in (machine.qmp, machine.agent):
         path.unlink(missing_ok=True)
@@ -253,12 +260,13 @@ def _save(qemu: Monitor, state: Path) -> None:
     qemu.ask("quit")
 
 
-def _make_disk(path: Path) -> None:
+def make_disk(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(DISK_BYTES)
     path_of_programs = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     done = subprocess.run(
-        ["mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=0,nodiscard", str(path)],
+        ["mkfs.ext4", "-q", "-F", "-m", "0", "-i", "65536", "-O", "^has_journal",
+         "-E", "lazy_itable_init=0,nodiscard", str(path)],
         capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"PATH": path_of_programs},
     )  # fmt: skip
     if done.returncode != 0:

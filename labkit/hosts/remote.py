@@ -25,7 +25,6 @@ from .base import NEVER_STARTED, Host
 if TYPE_CHECKING:
     from ..lab import Lab
 
-_ANSWER_S = 30.0
 _START_S, _LOOK_S = 40.0, 2.0
 # Ends when the daemon behind a Unix socket answers.
 _UNTIL_ANSWERS = """
@@ -68,6 +67,7 @@ class RemoteHost(ServedHost):
     """
 
     provider = "ssh"
+    answer_s = 30.0  # how long its answer is waited for
 
     def __init__(self, lab: Lab, note: _remotes.Note) -> None:
         super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
@@ -79,7 +79,7 @@ class RemoteHost(ServedHost):
     @classmethod
     def start(
         cls, lab: Lab, name: str, login: Login, *, provider: str = "ssh", address: str = "",
-        carrier: Host | None = None, more: Mapping[str, str] | None = None,
+        carrier: Host | None = None, more: Mapping[str, Any] | None = None,
     ) -> Self:  # fmt: skip
         """Connect to a server and have the lab remember it.
 
@@ -127,7 +127,7 @@ class RemoteHost(ServedHost):
     def check(self) -> None:
         """Ask the server whether it is there; raises what keeps it from answering."""
         with self._named(), self._channel() as channel:
-            channel.request("ping", timeout_s=_ANSWER_S)
+            channel.request("ping", timeout_s=self.answer_s)
 
     @property
     def is_alive(self) -> bool:

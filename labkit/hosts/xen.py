@@ -59,7 +59,8 @@ GATEWAY = str(SUBNET[1])
 BRIDGE = "labkit-xen"
 _LEAST_BYTES, _LEAST_DOM0_BYTES, _XEN_BYTES = 768 * 2**20, 384 * 2**20, 128 * 2**20
 _MOST_VCPUS = 8
-_READY_S = 60.0
+_READY_S = 120.0
+_CONNECT_S = 60.0  # an emulated processor with other work takes its time for ssh's keys
 _LIBVIRT_SOCKET = "/run/libvirt/libvirt-sock"
 _HAVE_BRIDGE = f"""
 ip link show {BRIDGE} >/dev/null 2>&1 || ip link add {BRIDGE} type bridge forward_delay 0
@@ -202,6 +203,7 @@ class XenHost(RemoteHost):
     provider = "xen"
     marks = MappingProxyType({"xen": "libvirt.sock"})
     has_xen = True
+    answer_s = 2 * _CONNECT_S
 
     @property
     def carrier(self) -> Host:
@@ -333,7 +335,8 @@ class _Clone:
             machine = self._machine(folder, f"xen{address.rpartition('.')[2]}")
             self._have_running(machine)
             login = self._tell(machine, address)
-            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET)}
+            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET),
+                    "connect_s": _CONNECT_S}  # fmt: skip
             host = XenHost.start(self._lab, self._name, login, provider=XenHost.provider, address=address,
                                  carrier=self._carrier, more=more)  # fmt: skip
             try:
@@ -403,7 +406,8 @@ class _Clone:
             words["now"] = f"{time.time():.3f}"
             dom0.check("learn who it is", ["/usr/lib/labkit/become"], input=own.read_text(), env=words)
         own.unlink()
-        options = (f"HostKeyAlias=xen-{ident}", f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes")
+        options = (f"HostKeyAlias=xen-{ident}", f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes",
+                   "KexAlgorithms=curve25519-sha256", f"ConnectTimeout={_CONNECT_S:.0f}")  # fmt: skip
         return Login(f"root@{address}", None, str(key), options)
 
 

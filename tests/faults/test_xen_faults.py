@@ -15,6 +15,7 @@ from _wait import until
 from labkit import Lab, Xen
 from labkit.errors import LabGone, NotEnoughMemory
 from labkit.hosts import _xen_qemu
+from labkit.hosts._xen_template import home
 from labkit.hosts.xen import XenHost, XenState
 from labkit.storage import xen as appliances
 from labkit.testing import settle, take_stock
@@ -125,7 +126,7 @@ def test_its_maker_is_killed(lab: Lab, python: Callable[..., subprocess.Popen[st
 def small_template() -> Iterator[Path]:
     """The place of a template of a size that nobody else uses."""
     image = appliances.get()
-    yield (place := appliances.home() / f"template-{image.digest[:8]}-{_SMALL.size.text}")
+    yield (place := home() / f"{image.digest[:8]}-{_SMALL.size.text}")
     if place.exists():
         from labkit.storage._workshop import discard
 
