@@ -5,6 +5,7 @@ Source: https://libvirt.org/drvxen.html, https://libvirt.org/formatdomain.html
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -90,20 +91,26 @@ class XenDomain:
         SubElement(disk, "source", dev=str(self.disk))
         SubElement(disk, "target", dev="xvda", bus="xen")
         for card in self.spec.interfaces:
-            devices.append(interface_element(card, self.bridges[card.network]))
+            devices.append(interface_element(self.spec.name, card, self.bridges[card.network]))
         SubElement(SubElement(devices, "console", type="pty"), "target", type="xen", port="0")
         channel = SubElement(devices, "channel", type="unix")
         SubElement(channel, "target", type="xen", name=AGENT)
 
 
-def interface_element(card: NetworkInterface, bridge: str) -> Element:
-    """A network card on a bridge of domain 0."""
+def interface_element(machine: str, card: NetworkInterface, bridge: str) -> Element:
+    """A network card on a bridge of domain 0; named, for of one that is plugged in libvirt learns no name."""
     element = Element("interface", type="bridge")
     SubElement(element, "mac", address=card.mac)
     SubElement(element, "source", bridge=bridge)
     SubElement(element, "script", path="vif-bridge")
+    SubElement(element, "target", dev=link_name(machine, card.network))
     SubElement(element, "model", type="netfront")
     return element
+
+
+def link_name(machine: str, network: str) -> str:
+    """What a card's end in domain 0 is called: with ``-emu``, which a whole PC's has besides, 15 characters."""
+    return "xv" + hashlib.sha256(f"{machine}/{network}".encode()).hexdigest()[:9]
 
 
 def _note(spec: XenSpec) -> Element:

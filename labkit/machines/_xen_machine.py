@@ -291,7 +291,7 @@ class XenMachine(LibvirtMachine):
     # Its connections
 
     def _element(self, card: NetworkInterface) -> ElementTree.Element:
-        return interface_element(card, self.host.lab.networks[card.network].bridge)
+        return interface_element(self.name, card, self.host.lab.networks[card.network].bridge)
 
     def host_link(self, network: str) -> str:
         return _kvm_cards.host_link(self, network)

@@ -43,6 +43,7 @@ def test_the_xml_says_what_was_asked(kind: str) -> None:
     assert root.findtext("os/cmdline") == "root=/dev/xvda rw console=hvc0 quiet"
     assert root.find("devices/disk/source").attrib["dev"] == "/run/labkit-disks/web"  # type: ignore[union-attr]
     assert root.find("devices/interface/source").attrib["bridge"] == "lab1"  # type: ignore[union-attr]
+    assert len(root.find("devices/interface/target").attrib["dev"] + "-emu") <= 15  # type: ignore[union-attr]
     assert root.find("devices/channel/target").attrib["type"] == "xen"  # type: ignore[union-attr]
 
 
@@ -64,7 +65,7 @@ def test_what_is_no_kind_is_refused(kind: object) -> None:
 
 def test_a_name_in_a_network_is_escaped() -> None:
     """What is in an element is no XML of its own."""
-    text = ElementTree.tostring(interface_element(NetworkInterface("lan", '"<x>'), "&b"), encoding="unicode")
+    text = ElementTree.tostring(interface_element("web", NetworkInterface("lan", '"<x>'), "&b"), encoding="unicode")
     assert "<x>" not in text
     assert "&amp;b" in text
 
