@@ -55,6 +55,11 @@ _AFTER_EVENT = {
 }
 
 
+# Seconds between questions whether libvirt is there, and how many may go unanswered: domain 0 may be emulated, and
+# has other things to do while a memory is written or read.
+_KEEPALIVE = {"qemu": (5, 3), "xen": (10, 9)}
+
+
 def _run_events() -> None:
     while True:
         libvirt.virEventRunDefaultImpl()
@@ -79,7 +84,7 @@ def connect(socket: str, driver: str = "qemu") -> libvirt.virConnect:
     """Open a driver of libvirt behind the Unix socket `socket`."""
     _ensure_loop()
     connection = libvirt.open(address(socket, driver))
-    connection.setKeepAlive(5, 3)
+    connection.setKeepAlive(*_KEEPALIVE[driver])
     return connection
 
 
