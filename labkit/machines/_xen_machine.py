@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import libvirt
 
 from .._values import check_name, format_count, format_size, parse_size
-from ..errors import EngineError, InvalidValue, NameInUse, NotFound
+from ..errors import EngineError, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _cards, _kvm_cards
 from ._agent import Unanswered
 from ._domain import check_vcpus
@@ -165,6 +165,16 @@ class XenMachine(LibvirtMachine):
             raise EngineError(f"xl {words[0]}: {done.stderr.strip()[-300:]}", host=self.host.name, machine=self.name)
         return done.stdout
 
+    def why_not_saved(self) -> str:
+        """Why its memory cannot be written and read again, here or on another host; "" if it can (asks libvirt)."""
+        with spoken(self.host.name, self.name):
+            domain = self.domain()
+            online = domain.info()[3] if domain.isActive() else self.spec.vcpus
+        if online == self.spec.vcpus:
+            return ""
+        # Those it is made with start again; the clocks of others stand still, and the guest with them.
+        return f"{self.name} runs on {online} processors, and Xen would bring it back with {self.spec.vcpus}"
+
     # Snapshots: Xen saves memory, the disk is copied beside it
 
     def _snapshot(self, name: str) -> Path:
@@ -183,6 +193,8 @@ class XenMachine(LibvirtMachine):
         check_name(name, "name of a snapshot")
         if name in self.snapshots():
             raise NameInUse(f"{self.name} has a snapshot {name} already", machine=self.name, host=self.host.name)
+        if why := self.why_not_saved():
+            raise NotSupported(why, hint="resize(vcpus=…) it back", machine=self.name, host=self.host.name)
         files, folder = self.keeper.files, self._snapshot("")
         files.make_folder(folder, there=True)
         with files.temporary_folder(folder, f".{name}-") as made:
