@@ -79,6 +79,7 @@ def test_the_appliance_is_killed(lab: Lab) -> None:
     again.destroy()
 
 
+@pytest.mark.slow
 def test_a_command_runs_while_the_appliance_is_killed(lab: Lab) -> None:
     """It ends with an error of labkit's, and not with its time limit."""
     from threading import Timer
@@ -96,6 +97,7 @@ def test_a_command_runs_while_the_appliance_is_killed(lab: Lab) -> None:
     host.destroy()
 
 
+@pytest.mark.slow
 def test_libvirt_in_domain_0_is_killed(host: XenHost) -> None:
     """It comes again by itself, and a machine that ran goes on."""
     host.start_libvirt()
