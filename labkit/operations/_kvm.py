@@ -166,8 +166,8 @@ def hang_up(name: str, source: Host, destination: Host) -> None:
 
 def give_up(name: str, destination: Host) -> None:
     """End the half at the destination: its QEMU may be waiting for memory that does not come, and hear nobody."""
-    with contextlib.suppress(libvirt.libvirtError, LabError):
-        destination.kvm.connection().lookupByName(name).destroy()
+    if there := _domain(destination, name):
+        _remove(there)
 
 
 def is_half(domain: libvirt.virDomain) -> bool:

@@ -192,9 +192,11 @@ def in_post_copy(web: KvmMachine, beta: Host) -> Migration:
 def test_post_copy_goes_on_when_the_network_is_back(lab: Lab) -> None:
     """Cut in the post-copy phase, the move waits for the network, and then brings the rest of the memory."""
     alpha, beta = lab["alpha"], lab["beta"] if lab["beta"].is_alive else lab.add_host("beta")
-    # With a card QEMU itself may come to wait for memory that does not come; then it does not hear libvirt.
     box = alpha.kvm.create("box")
     move = in_post_copy(box, beta)
+    # Until the memory that its devices use is there, QEMU itself waits for it, and does not hear libvirt.
+    early = move.samples[-1].done_bytes
+    until(lambda: move.samples[-1].done_bytes > early + 12 * 2**20, "the devices have their memory", 30)
     cable(beta, "down")
     try:
         until(lambda: move.phase.startswith("waiting for the network"), "it has noticed", 90)
