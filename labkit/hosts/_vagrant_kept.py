@@ -34,10 +34,16 @@ _LEASE_S, _SAVE_S = 90.0, 300.0
 _SSH = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes",
         "-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR")  # fmt: skip
 _OF_ONE_LAB = ("--exclude=index_uuid", "--exclude=vagrant_cwd", "--exclude=*.lock")  # Vagrant writes them again
-# The one who may log in, and randomness that no other copy has.
-_TELL = (
-    'read -r key; cat >/dev/urandom; echo "$key" >"$HOME/.ssh/new" && mv "$HOME/.ssh/new" "$HOME/.ssh/authorized_keys"'
-)
+# The one who may log in, and randomness that no other copy has. Its address it asks for again, so that libvirt, and
+# with it Vagrant, knows it; of its own it would in half an hour.
+_TELL = """\
+set -e
+read -r key
+cat >/dev/urandom
+echo "$key" >.ssh/new
+mv .ssh/new .ssh/authorized_keys
+sudo networkctl renew eth0
+"""
 
 
 def home() -> Path:
@@ -235,7 +241,7 @@ class Kept:
             self._virsh("net-start", name)
 
     def _tell(self, address: str, public: str) -> None:
-        argv = ["ssh", "-i", str(self.folder / "key"), *_SSH, f"vagrant@{address}", f"set -e\n{_TELL}"]
+        argv = ["ssh", "-i", str(self.folder / "key"), *_SSH, f"vagrant@{address}", _TELL]
         told = f"{public}\n{os.urandom(256).hex()}\n"
         self.carrier.run(argv, input=told, timeout_s=_LEASE_S, check=True)
 
