@@ -256,7 +256,7 @@ def acceleration_on(host: Host, image: Image) -> Acceleration:
         if known.pop("boot") == boot:
             return Acceleration(**known)
     tenths = [str(round(10 * seconds)) for seconds in (_SILENCE_S, _DEADLINE_S)]
-    done = host.run(["sh", "-c", _WATCHED, "sh", *tenths, *_guest(image, QEMU)], timeout_s=2 * _DEADLINE_S)
+    done = host.run(["sh", "-c", _WATCHED, "sh", *tenths, *_guest(image, QEMU)], timeout_s=10 * _DEADLINE_S)
     if done.exit_code in _NO_PROGRAM:  # says nothing to keep
         return Acceleration("tcg", f"KVM could not be tried on {host.name}: {done.stderr.strip()[-200:]}")
     code = None if done.exit_code == _LATE else done.exit_code

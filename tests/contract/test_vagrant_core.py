@@ -71,6 +71,6 @@ def test_a_container_held_to_its_memory(alpha: VagrantHost, engine: str) -> None
     small = getattr(alpha, engine).create("small", memory="32 MiB", timeout_s=PATIENCE_S)
     assert small.stats().memory_total_bytes == 32 * 2**20
     assert small.run(["labkit-load", "memory", "8", "1"], timeout_s=120).ok
-    assert not small.run(["labkit-load", "memory", "64", "1"], timeout_s=120).ok
+    assert not small.run(["labkit-load", "memory", "64", "60"], timeout_s=120).ok
     small.destroy()
     assert alpha.machines() == []
