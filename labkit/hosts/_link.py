@@ -276,7 +276,7 @@ class Link:
             self._pinged_at = now
             self.ask("ping", lambda _: None)
         silent = self.ready and now - self._heard_at > _SILENCE_S
-        if silent or (self.pid and not self.ready and now - self._began_at > self._owner.config["connect_s"]):
+        if silent or (self.pid and not self.ready and now - self._began_at > self._config.get("connect_s", 20.0)):
             self._said += b"\nthe server has said nothing for long: timed out"
             self._kill()
 
