@@ -37,15 +37,15 @@ class Vagrant:
         The names of some of its hosts; by default all.
     carrier
         The host of the lab that they run on; it is made if it is not there.
-    fresh
-        Whether each is made by Vagrant from the box. By default the first of each description is kept in the cache
-        when it has just been made, and others begin as its copies, in a fraction of the time.
+    kept
+        Whether the first of each description is kept in the cache when it has just been made, and others begin as
+        its copies, in a fraction of the time.
     """
 
     folder: Path | str = "vagrant"
     only: tuple[str, ...] = ()
     carrier: str = CARRIER
-    fresh: bool = False
+    kept: bool = False
 
     def names(self) -> tuple[str, ...]:
         """The hosts that it describes; raises `InvalidFile` for a mistake in ``hosts.yml``."""
@@ -57,7 +57,7 @@ class Vagrant:
         if carrier is None or not carrier.is_alive:
             carrier = lab.add_host(self.carrier)
         project = VagrantProject(self.folder, carrier)
-        config = project.up(name, kept=not self.fresh)
+        config = project.up(name, kept=self.kept)
         more = {
             "project": str(project.folder), "carrier_name": carrier.name, "way": carrier.address,
             "subnet": str(_vagrant_ready.SUBNET),

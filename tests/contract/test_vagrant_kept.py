@@ -21,7 +21,7 @@ from labkit.hosts.vagrant import VagrantProject, VagrantState
 from labkit.hosts.vagrant_hosts import CARRIER, VagrantHost
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("vagrant"), needs_vagrant]
-ONE = Vagrant(FOLDER, only=("alpha",))
+ONE = Vagrant(FOLDER, only=("alpha",), kept=True)
 UP = """
 import sys
 from pathlib import Path
