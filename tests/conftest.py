@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -47,22 +46,14 @@ def lab_name() -> Iterator[str]:
     assert not left, f"the test left behind: {left}"
 
 
-def _hosts() -> Any:
-    if os.environ.get("LABKIT_TEST_HOSTS") != "vagrant":
-        return ["alpha", "beta"]
-    from _vagrant import FOLDER
-
-    from labkit import Vagrant
-
-    return Vagrant(FOLDER)
-
-
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab of two hosts for the tests of one module; with LABKIT_TEST_HOSTS=vagrant they are virtual machines."""
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
-    with Lab(name, hosts=_hosts()) as shared:
+    from _vagrant import wanted_hosts
+
+    with Lab(name, hosts=wanted_hosts()) as shared:
         shared.networks.create("lan")
         yield shared
     left = settle(name, before)

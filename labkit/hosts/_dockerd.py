@@ -92,10 +92,16 @@ def _configure(host: Host, socket: Path) -> None:
         "bip": BRIDGE, "default-address-pools": [{"base": POOL, "size": 24}],
         "insecure-registries": [BACKBONE],  # the lab's own, which no one outside the lab can reach
         "experimental": bool(find_program("criu")),  # of which checkpoints are a part
-        "userland-proxy": False, "live-restore": True,  # containers outlive a daemon that died
+        **_init_path(host), "userland-proxy": False, "live-restore": True,  # containers outlive a daemon that died
         "runtimes": {STRIPPED_RUNTIME: {"path": str(shim)}},
     }  # fmt: skip
     host.files.write(host.folder / "dockerd.json", json.dumps(config, indent=1), whole=True)
+
+
+def _init_path(host: Host) -> dict[str, str]:
+    """Where docker-init really lies: of a link, which it is on Debian, CRIU restores the link and not the file."""
+    found = host.run(["sh", "-c", 'readlink -f "$(command -v docker-init)"']).stdout.strip()
+    return {"init-path": found} if found else {}
 
 
 def why_failed(host: Host) -> DaemonFailed | None:

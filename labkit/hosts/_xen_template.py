@@ -165,7 +165,7 @@ class Template:
             task.phase("booting Xen and domain 0", 0.05)
             with dom0_of(machine, "boot", _BOOT_S) as dom0:
                 task.phase("trying libvirt", 0.5)
-                dom0.check("start libvirt", ["/bin/sh", "-c", _WARM], env=_SURROUNDINGS)
+                try_libvirt(dom0)
             task.phase("testing whether it computes rightly", 0.6)
             with dom0_of(machine, "pass its self-test", _TEST_S) as dom0:
                 canary = ["/usr/bin/python3", "/usr/lib/labkit/canary", str(_CANARY_S)]
@@ -178,6 +178,11 @@ class Template:
         for name in _PARTS:  # what is renamed into place must be on the disk, or a power cut leaves empty files
             with (made / name).open("rb") as file:
                 os.fsync(file.fileno())
+
+
+def try_libvirt(dom0: Dom0) -> None:
+    """Have libvirt's daemon run until it answers, and end it again."""
+    dom0.check("start libvirt", ["/bin/sh", "-c", _WARM], env=_SURROUNDINGS)
 
 
 def judge(told: str) -> None:

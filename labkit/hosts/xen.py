@@ -206,7 +206,6 @@ class XenHost(RemoteHost):
     provider = "xen"
     marks = MappingProxyType({"xen": "libvirt.sock"})
     has_xen = True
-    answer_s = 2 * _CONNECT_S
 
     @property
     def carrier(self) -> Host:
@@ -340,8 +339,7 @@ class _Clone:
             machine = self._machine(folder, f"xen{address.rpartition('.')[2]}")
             self._have_running(machine)
             login = self._tell(machine, address)
-            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET),
-                    "connect_s": _CONNECT_S}  # fmt: skip
+            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET)}
             host = XenHost.start(self._lab, self._name, login, provider=XenHost.provider, address=address,
                                  carrier=self._carrier, more=more)  # fmt: skip
             try:

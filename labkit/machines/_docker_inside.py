@@ -2,7 +2,7 @@
 
 ``remove SOCKET NAME``: remove a container, also one that is only just being made.
 ``leave SOCKET CONTAINER MORE``: remove a container that is another host's, with the volumes and images named in MORE.
-``start SOCKET CONTAINER``: start a container, also one that is just stopping.
+``start SOCKET CONTAINER [CHECKPOINT]``: start a container, also one that is just stopping; with its memory if kept.
 ``disconnect SOCKET CONTAINER NETWORK``: take a container from a network.
 ``kill PID``: end a process and all of its group.
 """
@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.parse
 
+_KEPT_S = 60
 _SETTLED = 10  # questions in a row after which a container that is not there will not come
 
 
@@ -58,10 +59,40 @@ def leave(path: str, name: str, more: str) -> None:
                 _ask(path, "DELETE", f"/images/{tag}")
 
 
-def start(path: str, name: str) -> None:
-    """Start a container, once it has stopped."""
+def start(path: str, name: str, checkpoint: str = "") -> None:
+    """Start a container where its memory was kept, if it was; else once it has stopped."""
+    if checkpoint and _is_kept(path, name, checkpoint):
+        _mark(path, name, checkpoint)
+        _ask(path, "POST", f"/containers/{name}/start?checkpoint={checkpoint}")
+        if _runs(path, name):
+            return
     _ask(path, "POST", f"/containers/{name}/stop?t=20")
     _ask(path, "POST", f"/containers/{name}/start")
+
+
+def _is_kept(path: str, name: str, checkpoint: str) -> bool:
+    """Whether a container has ended with its memory kept; Docker may be just keeping it."""
+    deadline = time.monotonic() + _KEPT_S
+    while time.monotonic() < deadline:
+        kept = json.loads(_ask(path, "GET", f"/containers/{name}/checkpoints")) or []
+        if all(one["Name"] != checkpoint for one in kept):
+            return False
+        if not _runs(path, name):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _runs(path: str, name: str) -> bool:
+    return bool(json.loads(_ask(path, "GET", f"/containers/{name}/json"))["State"]["Running"])
+
+
+def _mark(path: str, name: str, checkpoint: str) -> None:
+    """Make other bytes of it: see `_docker_checkpoint.start_from`."""
+    root = json.loads(_ask(path, "GET", "/info"))["DockerRootDir"]
+    container = json.loads(_ask(path, "GET", f"/containers/{name}/json"))["Id"]
+    with open(f"{root}/containers/{container}/checkpoints/{checkpoint}/labkit", "w", encoding="ascii") as file:
+        file.write(os.urandom(16).hex())
 
 
 def _ask(path: str, method: str, what: str) -> bytes:

@@ -129,9 +129,16 @@ class DockerMachine(Machine):
         """
         self.start_watched(time.monotonic() + parse_duration(timeout_s, "time limit"))
 
-    def start_watched(self, deadline: float) -> None:
-        """Start it, and raise what it said if it fails at once."""
-        self._do("start", State.STOPPED, State.RUNNING, lambda api: api.start(self.container))
+    def start_watched(self, deadline: float, *, checkpoint: str = "") -> None:
+        """Start it, where it was at a checkpoint if there is one; raise what it said if it fails at once."""
+
+        def act(api: Api) -> None:
+            if checkpoint:
+                start_from(api, self.host, self.container, checkpoint)
+            else:
+                api.start(self.container)
+
+        self._do("start", State.STOPPED, State.RUNNING, act)
         until = min(deadline, time.monotonic() + (_WATCH_S if self.recipe.command else 0))
         while self.refresh() is State.RUNNING and time.monotonic() < until:
             check_cancelled()
@@ -166,6 +173,16 @@ class DockerMachine(Machine):
         from ._docker_move import DockerCarrier
 
         return ColdMigration(DockerCarrier(self, to), **how)
+
+    def move(self, to: Host, **how: Any) -> Migration:
+        """Begin to move it to another host: with its memory where CRIU can take that along, else cold.
+
+        See `Machine.move`; the way that was taken is the ``way`` of what `Migration.wait` returns.
+        """
+        from ..operations._cold import ColdMigration
+        from ._docker_move import DockerCarrier
+
+        return ColdMigration(DockerCarrier(self, to), any_way=True, **how)
 
     def first_process(self) -> str:
         with spoken(self.host, self.name):
@@ -376,7 +393,7 @@ class DockerMachine(Machine):
         """Start it, stopped, where it was at a checkpoint."""
         check_name(name, "name of a checkpoint")
         require_criu(self.host, self.name)
-        self._do("restore", State.STOPPED, State.RUNNING, lambda api: start_from(api, self.container, name))
+        self._do("restore", State.STOPPED, State.RUNNING, lambda api: start_from(api, self.host, self.container, name))
         self.refresh()
 
     @verb

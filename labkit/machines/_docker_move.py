@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from docker import errors
 
-from ..errors import EngineError, LabError
+from ..errors import EngineError, LabError, NotSupported
 from ..operations._carrier import Carrier
 from ..operations._flow import PUT, TAKE
 from ..operations.spec import Obstacle
+from . import _docker_checkpoint
 from ._docker_api import TROUBLE, Api, spoken
 from ._docker_machine import CLONES, SNAPSHOTS, has_limits
 from ._docker_recipe import Recipe
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ._docker_machine import DockerMachine
 
 _WHOLE_S = 600
+MEMORY = "labkit-move"  # what the checkpoint of a move is called
 _CHUNK_BYTES = 1 << 20
 _LIMITS = {
     "Memory": "mem_limit", "MemorySwap": "memswap_limit", "CpuPeriod": "cpu_period", "CpuQuota": "cpu_quota",
@@ -200,8 +202,53 @@ class DockerCarrier(Carrier):
         with contextlib.suppress(LabError):  # the host may have ended
             host.run(self._leaving(host, certain=True))
 
-    def starting(self) -> list[str]:
-        return self.source.docker.argv("start", self.machine.container)
+    def starting(self, *, frozen: bool) -> list[str]:
+        return self.source.docker.argv("start", self.machine.container, *([MEMORY] if frozen else []))
+
+    # Its memory
+
+    def why_not_live(self) -> tuple[str, str] | None:
+        if self._recipe.tty:
+            return "CRIU does not take a terminal along", "it needs none with create(…, command=[…])"
+        for host in (self.source, self.to):
+            try:
+                _docker_checkpoint.require_criu(host, self.machine.name)
+            except NotSupported as error:
+                installed = error.hint.partition("; ")[0] if "installed" in error.message else ""
+                return f"{error.message.partition(': ')[2]} on {host.name}", installed
+            with spoken(host, self.machine.name):
+                if not host.docker.api().info()["ExperimentalBuild"]:
+                    return f"the dockerd of {host.name} has run since before criu was installed", "open the lab anew"
+        return None
+
+    def memory_bytes(self) -> int:
+        return self.machine.stats().memory_bytes
+
+    def freeze(self) -> None:
+        for host in (self.source, self.to):
+            _docker_checkpoint.allow_connections(host)
+        self.forget_memory()
+        try:
+            with spoken(self.source, self.machine.name):
+                api = self.source.docker.api()
+                _docker_checkpoint.save(api, self.machine.container, MEMORY, leave_running=False)
+        except EngineError as error:
+            raise _docker_checkpoint.explained(error, self.source) from error
+
+    def copy_memory(self, flow: Flow) -> None:
+        places = []
+        for host in (self.source, self.to):
+            with spoken(host, self.machine.name):
+                places.append(str(_docker_checkpoint.folder(host.docker.api(), self.machine.container, MEMORY)))
+        put = ["sh", "-euc", 'mkdir -p "$1"; cd "$1"; shift; exec "$@"', "labkit", places[1], *PUT]
+        flow.copy(self.source, [*TAKE, f"--directory={places[0]}", "."], self.to, put)
+
+    def thaw(self, deadline: float) -> None:
+        self.machine.start_watched(deadline, checkpoint=MEMORY)
+
+    def forget_memory(self) -> None:
+        with contextlib.suppress(LabError), spoken(self.machine.host, self.machine.name):
+            _docker_checkpoint.forget(self.machine.api(), self.machine.container, MEMORY)
 
 
 def _is_there(api: Api, name: str) -> bool:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _IDENTITY = "/usr/sbin/labkit-identity"
 _PERIOD_US = 100_000
+IDENTITY = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "machine-id")  # files in its folder
 
 
 class KvmMachine(Machine):
@@ -79,11 +80,15 @@ class KvmMachine(Machine):
     def refresh(self) -> State:
         if self.is_moving:
             return self._state
-        with spoken(self.host.name, self.name):
-            state = _libvirt.state_of(self.domain())
+        state = self._seen()
         if state is not self._state:
             self.told(state)
         return state
+
+    def _seen(self) -> State:
+        """What libvirt says now, also while it moves."""
+        with spoken(self.host.name, self.name):
+            return _libvirt.state_of(self.domain())
 
     @property
     def acceleration(self) -> str:
@@ -121,6 +126,20 @@ class KvmMachine(Machine):
         from ..operations.spec import MigrationOptions
 
         return KvmMigration(self, to, MigrationOptions.checked(**how))
+
+    def move(self, to: Host, **how: Any) -> Migration:
+        """Begin to move it to another host: live, or if something stands in the way of that cold; see `Machine.move`.
+
+        Cold it takes its snapshots along. What only concerns how memory is copied is left out of account then.
+        """
+        from ..operations import _cold
+        from ._kvm_move import KvmCarrier
+
+        if not self.migration_plan(to, live=True, **how).possible:
+            fitting = {key: value for key, value in how.items() if key in ("bandwidth", "watch", "timeout_s")}
+            if _cold.plan(KvmCarrier(self, to), live=False, **fitting).possible:
+                return _cold.ColdMigration(KvmCarrier(self, to), live=False, **fitting)
+        return self.migrate(to, **how)
 
     def leaving(self, to: Host) -> None:
         """It begins to move: until it has landed, what the engines tell of it is not believed."""
@@ -195,7 +214,9 @@ class KvmMachine(Machine):
         try:
             act(domain)
         except libvirt.libvirtError as error:
-            state = self.refresh()
+            state = self._seen()
+            if not self.is_moving:
+                self.refresh()
             if state is reached:
                 return
             if state is not needed:
@@ -207,7 +228,10 @@ class KvmMachine(Machine):
 
     @verb
     def start(self, *, timeout_s: float = 120) -> None:
-        deadline = time.monotonic() + timeout_s
+        self.begin(time.monotonic() + timeout_s)
+
+    def begin(self, deadline: float) -> None:
+        """Boot it and tell it who it is, also while it moves."""
         self._do("start", State.STOPPED, State.RUNNING, lambda domain: domain.create())
         self.become(deadline)
         self.refresh()
@@ -215,10 +239,14 @@ class KvmMachine(Machine):
 
     @verb
     def stop(self, *, timeout_s: float = 30) -> None:
+        self.halt(timeout_s)
+
+    def halt(self, timeout_s: float) -> None:
+        """Shut it down and wait for that, also while it moves."""
         deadline = time.monotonic() + timeout_s
         flags = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT | libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
         self._do("stop", State.RUNNING, State.STOPPED, lambda domain: domain.shutdownFlags(flags))
-        while self.refresh() not in (State.STOPPED, State.FAILED):
+        while self._seen() not in (State.STOPPED, State.FAILED):
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(
                     f"{self.name} did not shut down within {timeout_s:g} s", hint="kill() switches it off",

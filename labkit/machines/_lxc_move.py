@@ -115,5 +115,9 @@ class LxcCarrier(Carrier):
         with contextlib.suppress(LabGone):
             host.files.remove_tree(_lxc_files.place(host, self.machine.name))
 
-    def starting(self) -> list[str]:
+    def why_not_live(self) -> tuple[str, str]:
+        # Seen with liblxc 5.0 and CRIU 4.2: "lxc.console.path configured on source host but not target".
+        return "liblxc cannot bring a container back from CRIU that has a console", ""
+
+    def starting(self, *, frozen: bool) -> list[str]:
         return ["sh", "-uc", _START, "labkit", self.machine.name]

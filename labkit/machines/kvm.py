@@ -321,7 +321,7 @@ class KvmEngine(Engine[KvmMachine]):
                     if known := self._machines.get(domain.name()):  # until an event tells of its end
                         if known.host is self.host:  # else it is just coming here
                             found.append(known)
-                    elif spec := read_spec(domain.XMLDesc()):
+                    elif (spec := read_spec(domain.XMLDesc())) and self._has(spec.name):
                         found.append(self._known(spec, domain))
         return sorted((machine for machine in found if not is_template(machine.name)), key=lambda machine: machine.name)
 

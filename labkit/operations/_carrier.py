@@ -33,6 +33,10 @@ class Carrier(ABC):
         """What of the machine stands in the way, and what should be known (asks the engines)."""
 
     @abstractmethod
+    def why_not_live(self) -> tuple[str, str] | None:
+        """Why its memory cannot go along, and what would have to be done for that; None if it can (asks the hosts)."""
+
+    @abstractmethod
     def measure(self) -> int:
         """How much has to be copied, in bytes (asks the engine)."""
 
@@ -48,6 +52,28 @@ class Carrier(ABC):
     def begin(self, deadline: float) -> None:
         """Start it on the host that it stands on."""
 
+    # Of a machine whose memory goes along
+
+    def memory_bytes(self) -> int:
+        """How much of its memory has to be copied."""
+        return 0
+
+    def freeze(self) -> None:
+        """Stop it and keep its memory; `EngineError` if that cannot be: it goes on then."""
+        raise NotImplementedError
+
+    def copy_memory(self, flow: Flow) -> None:
+        """Copy the memory that was kept."""
+        raise NotImplementedError
+
+    def thaw(self, deadline: float) -> None:
+        """Have it go on where it was, on the host that it stands on; `EngineError` if that cannot be."""
+        raise NotImplementedError
+
+    def forget_memory(self) -> None:
+        """Remove the memory that was kept, from the host that it stands on."""
+        raise NotImplementedError
+
     @abstractmethod
     def ending(self, host: Host) -> list[str]:
         """The command that removes all there is of it on `host`, run there; argv."""
@@ -57,5 +83,5 @@ class Carrier(ABC):
         """Remove all there is of it on `host`, whether that lives or not."""
 
     @abstractmethod
-    def starting(self) -> list[str]:
-        """The command that starts it again at the source, also if it is just stopping; argv."""
+    def starting(self, *, frozen: bool) -> list[str]:
+        """The command that starts it again at the source, also if it is just stopping, or was frozen; argv."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
-from ..errors import Busy, InvalidValue, LabError, NotSupported
+from ..errors import Busy, EngineError, InvalidValue, LabError, NotSupported
 from ..hosts.base import drop_reserved
 from ..machines import _cards
-from ..machines._docker_checkpoint import require_criu
 from ..machines.base import MOVING
 from ..machines.spec import State
 from ._client import Client, ClientView
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
     from ._carrier import Carrier
 
+WITH_MEMORY = "with its memory: checkpointed by CRIU, copied, restored"
+COLD = "cold: stopped, copied, started"
 ARRIVING = "arriving"  # the folder among a machine's notes while the destination has something of it
 _STOPPING = "stopping"  # a file in the folder MOVING once it was told to stop
 _STOP_S = 30
@@ -60,18 +62,13 @@ def _checked(how: dict[str, Any]) -> MigrationOptions:
     return options
 
 
-def why_not_live(carrier: Carrier) -> tuple[str, str]:
-    """Why a container cannot be moved while it runs, and what would be to do for that."""
-    name = carrier.machine.name
+def why_not_live(carrier: Carrier) -> tuple[str, str] | None:
+    """Why a container cannot be moved with its memory, and what would be to do for that; None if it can."""
+    if not (found := carrier.why_not_live()):
+        return None
+    why, hint = found
     cold = "migrate(to, live=False) or move(to) stops it, copies it and starts it"
-    try:
-        require_criu(carrier.source, name)
-    except NotSupported as error:
-        why = error.message.partition(": ")[2]
-        installed = error.hint.partition("; ")[0] if "installed" in why else ""
-        return f"{name} cannot be moved while it runs: {why}", "; ".join(filter(None, [installed, cold]))
-    why = "CRIU works here, but labkit does not carry its checkpoints to another host"
-    return f"{name} cannot be moved while it runs: {why}", f"{cold}; checkpoint() keeps its memory on its own host"
+    return f"{carrier.machine.name} cannot be moved while it runs: {why}", "; ".join(filter(None, [hint, cold]))
 
 
 def plan(carrier: Carrier, **how: Any) -> MigrationPlan:
@@ -85,23 +82,27 @@ def _plan(carrier: Carrier, options: MigrationOptions, *, live: bool | None) -> 
     state = machine.refresh()
     runs = state is State.RUNNING
     obstacles = []
-    if runs and live is not False:
-        obstacles.append(Obstacle(*why_not_live(carrier), stops=bool(live)))
+    with_memory = runs and live is not False
+    if with_memory and (why := why_not_live(carrier)):
+        with_memory = False
+        obstacles.append(Obstacle(*why, stops=bool(live)))
     if not runs and state not in (State.STOPPED, State.FAILED):
         obstacles.append(Obstacle(f"{machine.name} is {state}", "it must run or be stopped: resume() or stop() it"))
-    size = 0
+    size = memory = 0
     if not to.is_alive:
         obstacles.append(Obstacle(f"{to.name} does not answer", f'lab.add_host("{to.name}") makes it again'))
     else:
-        size = carrier.measure()
-        obstacles += [*carrier.obstacles(), *_room(to, size)]
+        size, memory = carrier.measure(), carrier.memory_bytes() if with_memory else 0
+        obstacles += [*carrier.obstacles(), *_room(to, size + memory)]
     pace, basis = speed(machine)
     if options.bytes_per_second:
         pace, basis = min(pace, options.bytes_per_second), "the bandwidth that is allowed"
-    way = "cold: stopped, copied, started" if runs else "cold: at rest, its files are copied"
+    way = WITH_MEMORY if with_memory else COLD if runs else "cold: at rest, its files are copied"
+    if not size and to.is_alive:
+        way = "cold: stopped, started there" if runs else "cold: at rest, only its description moves"
+    expected = round(_USUAL_S + (size + memory) / pace, 1)
     return MigrationPlan(
-        machine.name, carrier.source.name, to.name, way, 0, size, round(_USUAL_S + size / pace, 1), basis,
-        tuple(obstacles),
+        machine.name, carrier.source.name, to.name, way, memory, size, expected, basis, tuple(obstacles),
     )  # fmt: skip
 
 
@@ -116,16 +117,25 @@ def _room(to: Host, size_bytes: int) -> list[Obstacle]:
 
 
 class ColdMigration(Migration):
-    """The move of a container: stop, copy, start."""
+    """The move of a container: stop, copy, start; with its memory where that can go along.
 
-    def __init__(self, carrier: Carrier, **how: Any) -> None:
+    Parameters
+    ----------
+    any_way
+        Whether it is moved without its memory if that cannot go along, as is found out at the latest when it is tried.
+    """
+
+    def __init__(self, carrier: Carrier, *, any_way: bool = False, **how: Any) -> None:
         self._carrier = carrier
         self._stopped_s = self._resumed_s = 0.0
         options = _checked(how)
         check_host(carrier.machine, carrier.to)
-        if options.live and carrier.machine.refresh() is State.RUNNING:
-            reason, instead = why_not_live(carrier)
-            raise NotSupported(reason, hint=instead, machine=carrier.machine.name, host=carrier.source.name)
+        self._any_way = any_way
+        self._with_memory = options.live and carrier.machine.refresh() is State.RUNNING
+        if self._with_memory and (why := why_not_live(carrier)):
+            if not any_way:
+                raise NotSupported(why[0], hint=why[1], machine=carrier.machine.name, host=carrier.source.name)
+            self._with_memory = False
         super().__init__(carrier.machine, carrier.to, options)
 
     @property
@@ -137,7 +147,7 @@ class ColdMigration(Migration):
         return self._resumed_s
 
     def _plan(self) -> MigrationPlan:
-        return _plan(self._carrier, self.options, live=False)
+        return _plan(self._carrier, self.options, live=None if self._with_memory else False)
 
     # What holds whatever dies
 
@@ -145,7 +155,7 @@ class ColdMigration(Migration):
         """What the source does: it waits until the destination has cleared away, and then settles its part."""
         carrier, notes, here, there = self._carrier, self.machine.notes, self.source.name, self.destination.name
         words = [self.machine.name, str(notes), here, there, str(self.source.lab.notices)]
-        again = _sh(_IF_THERE, str(notes / MOVING / _STOPPING), *carrier.starting())
+        again = _sh(_IF_THERE, str(notes / MOVING / _STOPPING), *carrier.starting(frozen=self._with_memory))
         return [
             _sh(_UNTIL_GONE, str(notes / ARRIVING)),
             _sh(_IF_ON, str(notes), there, *carrier.ending(self.source)),
@@ -233,21 +243,58 @@ class ColdMigration(Migration):
             (machine.notes / MOVING / _STOPPING).touch()
             self._note_at(self.source, machine.notes / MOVING / _STOPPING, "")
             self._stopped_s = time.monotonic()
-            machine.halt(_STOP_S)
+            self._stop()
         flow.phase = "copying files"
         self._say(flow.phase)
         carrier.copy(flow)
+        if self._with_memory:
+            flow.phase = "copying its memory"
+            self._say(flow.phase)
+            carrier.copy_memory(flow)
         self._check(deadline)
         self._say("starting it there")
         machine.stand_on(to)
         if self._ran:
-            carrier.begin(max(deadline, time.monotonic() + _STOP_S))
+            self._go_on(max(deadline, time.monotonic() + _STOP_S))
             _cards.greet(machine)
             machine.run(["true"], timeout_s=_STOP_S)
             self._resumed_s = time.monotonic()
         else:
             (machine.notes / _cards.CAME_AT_REST).touch()
         return flow
+
+    def _stop(self) -> None:
+        """Stop it; its memory is kept if it is to go along."""
+        if self._with_memory:
+            try:
+                self._carrier.freeze()
+            except EngineError as error:
+                self._leave_memory(error)
+                if not self._any_way:
+                    raise
+            else:
+                return
+        self._carrier.machine.halt(_STOP_S)
+
+    def _go_on(self, deadline: float) -> None:
+        """Have it run on the host that it stands on, with its memory if that was kept."""
+        if self._with_memory:
+            try:
+                self._carrier.thaw(deadline)
+            except EngineError as error:
+                if self._carrier.machine.host is self.destination and not self._any_way:
+                    raise
+                self._leave_memory(error)
+            else:
+                return
+            finally:
+                self._carrier.forget_memory()
+        self._carrier.begin(deadline)
+
+    def _leave_memory(self, error: EngineError) -> None:
+        """Go on without its memory, and say why."""
+        self._with_memory = False
+        self.plan = replace(self.plan, way=f"{COLD}; its memory could not go along: {error.message}", memory_bytes=0)
 
     def _settle(self, landed: Host | None) -> LabError | None:
         """Remove what is left where it is not; at the source it runs again if it ran. Returns why it does not."""
@@ -258,7 +305,7 @@ class ColdMigration(Migration):
         try:
             if landed is self.source and (machine.notes / MOVING / _STOPPING).exists():
                 machine.refresh()
-                carrier.begin(time.monotonic() + _STOP_S)
+                self._go_on(time.monotonic() + _STOP_S)
                 _cards.greet(machine)
         except LabError as error:
             trouble = error

@@ -13,6 +13,7 @@ import libvirt
 
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, LabGone
 from ..machines import _cards, _libvirt
+from ..machines._kvm_machine import IDENTITY
 from ..machines.spec import State
 from ..storage.images import Image
 from ..storage.images import get as get_image
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.05
 _HALF_SECOND = 10  # looks
-_IDENTITY = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub", "machine-id")
+_AGAIN_S = 0.5
+_DEAF_S = 3  # how long the destination may take to notice that the network is cut
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
@@ -111,7 +113,10 @@ class KvmMigration(Migration):
                 self._marks.close()
             self._land(landed, before, copy)
         if landed is not to:
-            raise self._why(failure, landed)
+            why = self._why(failure, landed)
+            if landed and self._marks and self._marks.is_postcopy:
+                why.message += ", but switched off: half of its memory was there already"
+            raise why
         last = self.progress or MigrationSample(0.0, "")
         downtime_ms = float(stats.get("downtime", 0))
         if self.resumed_s and ((self._marks and self._marks.is_postcopy) or not self.options.live):
@@ -147,7 +152,7 @@ class KvmMigration(Migration):
         here, there, folder = self.source.files, self.destination.files, self.machine.folder
         self._image = self.destination.kvm.brought(get_image(self.machine.spec.image))
         there.make_folder(folder, there=True)
-        for name in _IDENTITY:
+        for name in IDENTITY:
             with contextlib.suppress(FileNotFoundError):  # it has not been told yet who it is
                 there.write(folder / name, here.read(folder / name), mode=0o600)
         self.destination.kvm.make_disk(copy, self.machine.spec.disk_bytes)
@@ -176,16 +181,30 @@ class KvmMigration(Migration):
             if not self.options.live and self._ran:  # `settle` lets it go on
                 domain.suspend()
         with ThreadPoolExecutor(1, thread_name_prefix="labkit-migrate3") as pool:
-            moving = pool.submit(domain.migrate3, there, parameters, flags)
-            try:
-                self._follow(moving, domain, marks, deadline)
-            finally:
-                if not moving.done():
-                    self._abort(moving, domain)
+            while True:
+                moving = pool.submit(domain.migrate3, there, parameters, flags)
+                try:
+                    self._follow(moving, domain, marks, deadline)
+                finally:
+                    if not moving.done():
+                        self._abort(moving, domain)
+                if moving.exception() is None or not _kvm.is_interrupted(domain, self.destination):
+                    break
+                self._await_network(deadline)
+                flags |= libvirt.VIR_MIGRATE_POSTCOPY_RESUME
             with _libvirt.spoken(self.source.name, self.machine.name):
                 return _kvm.finished(moving.result())
 
+    def _await_network(self, deadline: float) -> None:
+        """In the middle of post-copy: wait until the hosts reach each other again."""
+        self._say("waiting for the network between the hosts")
+        time.sleep(_AGAIN_S)
+        while any(on_the_way(self.machine, self.destination)):
+            self._check(deadline)
+            time.sleep(_AGAIN_S)
+
     def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: _kvm.Marks, deadline: float) -> None:
+        broken_s = time.monotonic()
         while not moving.done():
             with contextlib.suppress(libvirt.libvirtError):  # the domain may have left just now
                 if now := _kvm.sample(domain, postcopy=marks.is_postcopy):
@@ -194,6 +213,11 @@ class KvmMigration(Migration):
             self._check(deadline)
             with contextlib.suppress(TimeoutError):
                 moving.exception(_LOOK_S)
+            if not (marks.is_postcopy and _kvm.is_interrupted(domain, self.destination)):
+                broken_s = time.monotonic()
+            elif time.monotonic() - broken_s > _DEAF_S and not moving.done():
+                _kvm.hang_up(self.machine.name, self.source, self.destination)
+                broken_s = time.monotonic()
 
     def _with_speed(self, now: MigrationSample) -> MigrationSample:
         """With the speed of the last half second: QEMU's own figure stays what it was when nothing goes any more."""
@@ -226,6 +250,8 @@ class KvmMigration(Migration):
         self._say("taking it back")
         deadline = time.monotonic() + _ABORT_S
         while not moving.done() and time.monotonic() < deadline:
+            if self._marks and self._marks.is_postcopy and _kvm.is_interrupted(domain, self.destination):
+                _kvm.give_up(self.machine.name, self.destination)
             with contextlib.suppress(libvirt.libvirtError):
                 domain.abortJob()
             with contextlib.suppress(TimeoutError):

@@ -116,7 +116,7 @@ def _at_the_destination(machine: KvmMachine, to: Host, options: MigrationOptions
         if not runs:
             yield Obstacle(
                 f"at rest only its description moves, and {to.name} does not see its disk",
-                "start() it: while it runs it takes its disk along",
+                "move(to) copies it; or start() it: while it runs it takes its disk along",
             )
     if not runs or machine.acceleration != "kvm":  # an emulated processor is the same everywhere
         return
@@ -134,7 +134,7 @@ def _of_the_machine(machine: KvmMachine, options: MigrationOptions) -> Iterator[
     if names := machine.snapshots():
         yield Obstacle(
             f"{machine.name} has snapshots ({', '.join(names)}), which libvirt does not take along",
-            "clone() it and move the clone",
+            "move(to) stops it, and starts it there with them",
         )
     if options.postcopy:
         if not _may_post_copy(machine.host):
@@ -143,7 +143,7 @@ def _of_the_machine(machine: KvmMachine, options: MigrationOptions) -> Iterator[
                 "sudo sysctl vm.unprivileged_userfaultfd=1, or leave out postcopy=True",
             )
         yield Obstacle(
-            "once post-copy has begun, the machine is lost if the network or one of the hosts fails before its end",
+            "once post-copy has begun, its memory is lost if a host fails before the end, or the network for good",
             "without postcopy=True it can be taken back at any time", stops=False,
         )  # fmt: skip
     if not options.tls:

@@ -253,7 +253,36 @@ def test_a_virtual_machine_at_rest_says_that_it_has_to_run(far: Host, box: str) 
     with pytest.raises(InvalidState, match="does not see its disk") as caught:
         machine.migrate(far)
     assert "start()" in caught.value.hint
+    assert "move(to)" in caught.value.hint
     machine.destroy()
+
+
+def test_a_virtual_machine_moves_cold_there_and_back(far: Host, box: str) -> None:
+    """Stopped, or with a snapshot, it takes its disk to the host that has other files, and comes back whole."""
+    alpha = far.lab["alpha"]
+    machine = alpha.kvm.create(box, networks=["lan"])
+    machine.run(["sh", "-c", "echo kept >/root/file && sync; echo live >/run/file"], check=True)
+    machine.snapshot("before")
+    disk, key = machine.disk(), (machine.folder / "ssh_host_ed25519_key").read_text()
+    result = machine.move(far).wait(200)
+    assert result.way == "cold: stopped, copied, started" and result.transferred_bytes > 2**20
+    assert machine.host is far and machine.run(["cat", "/root/file"]).stdout == "kept\n"
+    assert far.run(["test", "-e", str(disk)]).ok and not disk.exists()
+    assert far.run(["cat", str(machine.folder / "ssh_host_ed25519_key")]).stdout == key
+    assert [one.name for one in far.lab.machines()] == [box]
+    machine.revert("before")
+    assert machine.run(["cat", "/run/file"]).stdout == "live\n"
+    machine.stop()
+    moved = machine.move(alpha)
+    assert moved.plan.way == "cold: at rest, its files are copied"
+    moved.wait(200)
+    assert machine.host is alpha and machine.refresh() is State.STOPPED
+    assert not far.run(["test", "-e", str(machine.notes)]).ok
+    machine.start()
+    assert machine.run(["cat", "/root/file"]).stdout == "kept\n"
+    assert machine.snapshots() == ["before"]
+    machine.destroy()
+    assert not machine.notes.exists()
 
 
 def test_what_it_needs_is_looked_for_there(far: Host) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from _vagrant import wanted_hosts
 from _wait import until
 
 from labkit import Lab
@@ -29,7 +30,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may 
 def lab() -> Iterator[Lab]:
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as shared:
+    with Lab(name, hosts=wanted_hosts()) as shared:
         shared.networks.create("lan", host="alpha")
         yield shared
     assert not settle(name, before)
@@ -278,12 +279,11 @@ def test_keys_are_the_users_alone(web: KvmMachine, lab: Lab) -> None:
 def test_evacuation(lab: Lab, web: KvmMachine) -> None:
     """Everything moves off, several at once; what cannot is told with its reason."""
     host = web.host
-    extra = [host.kvm.create(f"more-{number}") for number in range(2)]
-    extra[1].snapshot("keeps-it-here")
+    extra = [host.kvm.create("more-0"), host.lxc.create("more-1", ephemeral=True)]
     done = host.evacuate(at_once=3)
     assert sorted(move.machine for move in done.moved) == ["more-0", "web"]
     assert list(done.stayed) == ["more-1"]
-    assert "snapshots" in done.stayed["more-1"].message
+    assert "ephemeral" in done.stayed["more-1"].message
     assert not done.complete
     assert [machine.name for machine in host.machines()] == ["more-1"]
     assert "more-1 stayed" in done._repr_mimebundle_()["text/html"]
