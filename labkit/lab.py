@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cached_property
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .widgets.topology import Diagram
 
 _TOUCH_EVERY_S = 20.0
+_LOCKS = 64
 _watching: ContextVar[bool] = ContextVar("labkit_watching", default=False)
 
 
@@ -64,7 +66,7 @@ class Lab:
     def __init__(self, name: str, hosts: HostsWanted = ("alpha",), *, lease: float | str = "8 h") -> None:
         check_name(name, "name of a lab")
         wanted = self._prepare(name, hosts, lease)
-        with _opening():
+        with _opening(name):
             if _launch.is_alive(name):
                 raise NameInUse(
                     f"there is a lab {name} already",
@@ -81,7 +83,7 @@ class Lab:
         check_name(name, "name of a lab")
         lab = cls.__new__(cls)
         wanted = lab._prepare(name, hosts or (), lease)
-        with _opening():
+        with _opening(name):
             if not lab._found(wanted):
                 lab._start(wanted or {"alpha": None}, lease, tethered=False)
         return lab
@@ -442,13 +444,14 @@ def watching() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opening() -> Iterator[None]:
-    """Let one process at a time make or find a lab."""
+def _opening(name: str) -> Iterator[None]:
+    """Let one process at a time make or find the lab `name`: its hosts may take minutes."""
     home = _paths.state_home() / "labs"
     try:
         with _paths.disk_room(home):
             home.mkdir(mode=0o700, exist_ok=True)
-            with FileLock(home / ".lock", timeout=120):
+            # A fixed number of files, for labs come and go.
+            with FileLock(home / f".lock-{zlib.crc32(name.encode()) % _LOCKS}", timeout=120):
                 yield
     except Timeout as error:
-        raise Busy("somebody else has been opening a lab for two minutes", hint="try again") from error
+        raise Busy(f"somebody else has been opening the lab {name} for two minutes", hint="try again") from error

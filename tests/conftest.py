@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -47,25 +46,14 @@ def lab_name() -> Iterator[str]:
     assert not left, f"the test left behind: {left}"
 
 
-def _hosts() -> Any:
-    from _vagrant import FOLDER
-
-    from labkit import Vagrant, Xen
-
-    match os.environ.get("LABKIT_TEST_HOSTS"):
-        case "vagrant":
-            return Vagrant(FOLDER)
-        case "xen":
-            return [Xen("alpha"), Xen("beta")]
-    return ["alpha", "beta"]
-
-
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab of two hosts for the tests of one module; LABKIT_TEST_HOSTS makes them of ``vagrant`` or ``xen``."""
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
-    with Lab(name, hosts=_hosts()) as shared:
+    from _vagrant import wanted_hosts
+
+    with Lab(name, hosts=wanted_hosts()) as shared:
         shared.networks.create("lan")
         yield shared
     left = settle(name, before)

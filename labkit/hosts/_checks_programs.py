@@ -239,7 +239,7 @@ def docker() -> list[Finding]:
 
 def criu() -> Finding:
     """What containers' memory is saved with; it has to fit the kernel."""
-    lost = "Containers cannot be saved with their memory. All else works."
+    lost = "Containers cannot be saved and moved with their memory. All else works."
     path = find_program("criu")
     if not path:
         return note("CRIU", "criu is not installed", lost, install("criu"))
@@ -247,5 +247,5 @@ def criu() -> Finding:
         return note("CRIU", f"{path}, which works for root only", lost)
     ran = run([path, "check"])
     if ran.ok:
-        return ok("CRIU", path, "Containers can be saved with their memory.")
+        return ok("CRIU", path, "Containers can be saved and moved with their memory.")
     return note("CRIU", f"{path} does not fit this kernel: {ran.said}", lost)

@@ -208,12 +208,27 @@ def has(path: str, wanted: str) -> bool:
         return False
     with contextlib.suppress(OSError, ValueError):
         if json.loads(read(note)) == [wanted, *found]:
+            os.utime(note, (time.time(), os.stat(note).st_mtime))  # when it was last of use
             return True
     if digest(path) != wanted:
         return False
     with contextlib.suppress(OSError):  # without it, it is only read again
         write(note, json.dumps([wanted, *found]).encode(), whole=True)
     return True
+
+
+def sweep(path: str, unused_s: float) -> int:
+    """Remove the folders in `path` whose files nobody has asked for with `has` for so long; returns how many."""
+    count = 0
+    for folder in os.scandir(path):
+        with contextlib.suppress(OSError):  # somebody else is at it
+            found = [os.stat(os.path.join(folder.path, name)) for name in [".", *os.listdir(folder.path)]]
+            if time.time() - max(max(one.st_atime, one.st_mtime) for one in found[1:] or found) > unused_s:
+                gone = os.path.join(path, f".swept-{os.getpid()}-{count}")
+                os.rename(folder.path, gone)  # half removed, nobody takes it for what it was
+                remove_tree(gone)
+                count += 1
+    return count
 
 
 _held: dict[str, int] = {}
@@ -245,7 +260,7 @@ OPERATIONS = {
     each.__name__: each
     for each in (
         read, write, write_at, resize, append, status, listing, make_folder, make_temporary, remove, remove_tree,
-        rename, link, copy, set_mode, free, digest, has, lock, unlock,
+        rename, link, copy, set_mode, free, digest, has, sweep, lock, unlock,
     )
 }  # fmt: skip
 

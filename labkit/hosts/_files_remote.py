@@ -30,6 +30,7 @@ _PROGRAM = Path(_files.__file__).read_bytes()
 _BEGIN = "import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv[1])), '_files.py', 'exec'))"
 _CHUNK = 1 << 20
 _KEPT = 4  # processes that wait for the next question
+_UNUSED_S = 90 * 86400.0  # so long after it was last asked for, what was brought is removed
 _BETWEEN_S = 5.0  # so much longer than a lock is waited for may its answer take
 # What may be asked twice, should the process die in between.
 _ASKING = frozenset({"read", "status", "listing", "free", "digest", "has"})
@@ -245,6 +246,7 @@ class RemoteFiles(HostFiles):
         with self.lock(target.with_name(".lock"), LONG_S):
             if not self._has(target, digest):
                 self._send(path, target, digest)
+                self._call("sweep", os.fspath(target.parent.parent), _UNUSED_S, timeout_s=LONG_S)
         return target
 
     def _has(self, target: Path, digest: str) -> bool:

@@ -25,7 +25,6 @@ from ._wire import Wire
 
 _GREETING = b"\nlabkit is here\n"
 _PING_S, _SILENCE_S = 5.0, 60.0
-_CONNECT_S = 20.0  # ssh itself gives up earlier, with words
 _RETRY_S = 2.0  # after a failure, how long requests get the same answer at once
 _SAID_BYTES = 1 << 14
 PR_SET_PDEATHSIG = 1
@@ -277,7 +276,7 @@ class Link:
             self._pinged_at = now
             self.ask("ping", lambda _: None)
         silent = self.ready and now - self._heard_at > _SILENCE_S
-        if silent or (self.pid and not self.ready and now - self._began_at > self._config.get("connect_s", _CONNECT_S)):
+        if silent or (self.pid and not self.ready and now - self._began_at > self._config.get("connect_s", 20.0)):
             self._said += b"\nthe server has said nothing for long: timed out"
             self._kill()
 

@@ -17,6 +17,7 @@ from .base import Host
 POOL, NETWORK = "default", "labkit-vagrant"
 SUBNET = IPv4Network("198.19.200.0/24")
 GATEWAY = str(SUBNET[1])
+_GATEWAY_MAC = "52:54:00:c8:01:01"
 POOL_FOLDER = "/var/lib/libvirt/images"
 _DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 ElementTree.register_namespace("dnsmasq", _DNSMASQ)
@@ -76,6 +77,7 @@ def network_xml() -> str:
     SubElement(top, "forward", mode="open")  # which has no way out of the lab
     SubElement(top, "bridge", name="virbr-vagrant", stp="off", delay="0")
     SubElement(top, "mtu", size="9000")  # as that between hosts
+    SubElement(top, "mac", address=_GATEWAY_MAC)  # which a machine from another lab's memory knows
     address = SubElement(top, "ip", address=GATEWAY, netmask=str(SUBNET.netmask))
     SubElement(SubElement(address, "dhcp"), "range", start=str(SUBNET[2]), end=str(SUBNET[-2]))
     # dnsmasq would first ping each address for three seconds.

@@ -124,7 +124,7 @@ class Template:
         """What of it is missing or has changed since it was made, in words ("" if there is none); None: nothing."""
         try:
             made_of = json.loads((self.folder / "about.json").read_text())
-            now = self._about(self.folder)
+            now = self.about(self.folder)
         except FileNotFoundError as error:
             return f"{Path(str(error.filename)).name} is missing" if self.folder.exists() else ""
         except (OSError, ValueError):
@@ -132,7 +132,8 @@ class Template:
         changed = [name for name in now if made_of.get(name) != now[name]]
         return f"another {' and '.join(changed)}" if changed else None
 
-    def _about(self, folder: Path) -> dict[str, Any]:
+    def about(self, folder: Path) -> dict[str, Any]:
+        """What is noted of one whose parts lie in `folder`."""
         parts: dict[str, Any] = {}
         for name in _PARTS:
             status = (folder / name).stat()
@@ -147,7 +148,7 @@ class Template:
             made = work / "made"
             made.mkdir(mode=0o700)
             self._boot_and_save(task, work, made, sockets)
-            (made / "about.json").write_text(json.dumps(self._about(made), indent=1))
+            (made / "about.json").write_text(json.dumps(self.about(made), indent=1))
             for old in home().glob("[!.]*-*"):
                 if old == self.folder or time.time() - old.stat().st_mtime > _UNUSED_S:
                     discard(old)
@@ -164,7 +165,7 @@ class Template:
             task.phase("booting Xen and domain 0", 0.05)
             with dom0_of(machine, "boot", _BOOT_S) as dom0:
                 task.phase("trying libvirt", 0.5)
-                dom0.check("start libvirt", ["/bin/sh", "-c", _WARM], env=_SURROUNDINGS)
+                try_libvirt(dom0)
             task.phase("testing whether it computes rightly", 0.6)
             with dom0_of(machine, "pass its self-test", _TEST_S) as dom0:
                 canary = ["/usr/bin/python3", "/usr/lib/labkit/canary", str(_CANARY_S)]
@@ -177,6 +178,11 @@ class Template:
         for name in _PARTS:  # what is renamed into place must be on the disk, or a power cut leaves empty files
             with (made / name).open("rb") as file:
                 os.fsync(file.fileno())
+
+
+def try_libvirt(dom0: Dom0) -> None:
+    """Have libvirt's daemon run until it answers, and end it again."""
+    dom0.check("start libvirt", ["/bin/sh", "-c", _WARM], env=_SURROUNDINGS)
 
 
 def judge(told: str) -> None:

@@ -26,6 +26,8 @@ _MARK = "LABKIT-PROBE-OK"
 # A guest on KVM says its first word at once and is up within a second; in nested virtualization,
 # on a busy machine, it takes twenty times that.
 _SILENCE_S, _DEADLINE_S = 10.0, 40.0
+# On a host that may itself be an emulated machine on a busy computer, six times as long again.
+_SILENCE_THERE_S, _DEADLINE_THERE_S = 30.0, 240.0
 _WRAPPERS = ("unshare:", "newuidmap", "newgidmap", "setpriv:", "prlimit:")
 
 
@@ -200,12 +202,12 @@ def _boot(image: Image) -> Ran:
     return run([*as_user, *_guest(image, find_program(QEMU))], deadline_s=_DEADLINE_S, silence_s=_SILENCE_S)
 
 
-def _guest(image: Image, qemu: str) -> list[str]:
+def _guest(image: Image, qemu: str, cpu_s: float = _DEADLINE_S) -> list[str]:
     """The command that runs the guest."""
     return [
         # Each word runs the next in its own place. QEMU ends when this process is killed, and by
         # its processor time should that have been before the second of them.
-        "prlimit", f"--cpu={_DEADLINE_S:.0f}", "setpriv", "--pdeathsig", "KILL",
+        "prlimit", f"--cpu={cpu_s:.0f}", "setpriv", "--pdeathsig", "KILL",
         qemu, "-M", "q35,accel=kvm", "-cpu", "host", "-m", "96", "-smp", "1",
         "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
@@ -255,8 +257,9 @@ def acceleration_on(host: Host, image: Image) -> Acceleration:
         known = json.loads(host.files.read(note))
         if known.pop("boot") == boot:
             return Acceleration(**known)
-    tenths = [str(round(10 * seconds)) for seconds in (_SILENCE_S, _DEADLINE_S)]
-    done = host.run(["sh", "-c", _WATCHED, "sh", *tenths, *_guest(image, QEMU)], timeout_s=2 * _DEADLINE_S)
+    tenths = [str(round(10 * seconds)) for seconds in (_SILENCE_THERE_S, _DEADLINE_THERE_S)]
+    argv = ["sh", "-c", _WATCHED, "sh", *tenths, *_guest(image, QEMU, _DEADLINE_THERE_S)]
+    done = host.run(argv, timeout_s=3 * _DEADLINE_THERE_S)
     if done.exit_code in _NO_PROGRAM:  # says nothing to keep
         return Acceleration("tcg", f"KVM could not be tried on {host.name}: {done.stderr.strip()[-200:]}")
     code = None if done.exit_code == _LATE else done.exit_code

@@ -38,7 +38,7 @@ class NamespaceHost(ServedHost):
         _launch.check_length(sockets / "libvirt" / _LONGEST_SOCKET)
         with lab.channel() as channel, FileLock(lab.folder / "hosts.lock", timeout=60):
             if _has_ended(channel, name, sockets):
-                _clear(lab, name)
+                clear(lab, name)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sockets.mkdir(mode=0o700, exist_ok=True)
             answer = channel.request(
@@ -118,7 +118,7 @@ def _has_ended(lab: Channel, name: str, sockets: Path, timeout_s: float = 10) ->
     return known is not None
 
 
-def _clear(lab: Lab, name: str) -> None:
+def clear(lab: Lab, name: str) -> None:
     """Remove what a host that ended has left: its files, its machines and their addresses."""
     for note in lab.folder.glob("machines/*/host"):
         if note.read_text() == name:

@@ -78,6 +78,6 @@ def _named(provider: str, name: str) -> str | HostSpec:
 
         return Xen(name)
     if provider != "namespace":
-        raise InvalidValue(f"no provider {ascii(provider)[:60]} can do with a name alone",
+        raise InvalidValue(f"{ascii(provider)[:60]} is not what a host is made from by name",
                            hint='"namespace" and "xen" are; others are told more: Ssh("user@server")')  # fmt: skip
     return name

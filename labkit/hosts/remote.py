@@ -25,6 +25,9 @@ from .base import NEVER_STARTED, Host
 if TYPE_CHECKING:
     from ..lab import Lab
 
+# How long a connection may take, where ssh itself does not give up earlier; the processor of a virtual machine may be
+# emulated, on a busy computer.
+_CONNECT_S, _CONNECT_CARRIED_S = 20.0, 120.0
 _START_S, _LOOK_S = 40.0, 2.0
 # Ends when the daemon behind a Unix socket answers.
 _UNTIL_ANSWERS = """
@@ -67,7 +70,6 @@ class RemoteHost(ServedHost):
     """
 
     provider = "ssh"
-    answer_s = 30.0  # how long its answer is waited for
 
     def __init__(self, lab: Lab, note: _remotes.Note) -> None:
         super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
@@ -79,7 +81,7 @@ class RemoteHost(ServedHost):
     @classmethod
     def start(
         cls, lab: Lab, name: str, login: Login, *, provider: str = "ssh", address: str = "",
-        carrier: Host | None = None, more: Mapping[str, Any] | None = None,
+        carrier: Host | None = None, more: Mapping[str, str] | None = None,
     ) -> Self:  # fmt: skip
         """Connect to a server and have the lab remember it.
 
@@ -127,7 +129,7 @@ class RemoteHost(ServedHost):
     def check(self) -> None:
         """Ask the server whether it is there; raises what keeps it from answering."""
         with self._named(), self._channel() as channel:
-            channel.request("ping", timeout_s=self.answer_s)
+            channel.request("ping", timeout_s=self.note.get("connect_s", _CONNECT_S) + 10)
 
     @property
     def is_alive(self) -> bool:
@@ -273,6 +275,7 @@ def _describe(lab: Lab, name: str, login: Login, provider: str, address: str, ca
         "control": str(control), "log": str(folder / "ssh.log"), "lab_socket": str(lab.sockets / "ctl"),
         "argv": login.argv(control, known), "far": far, "daemon": carrier is not None, "stays": carrier is not None,
         "carrier": str(carrier.sockets / "ctl") if carrier else "",
+        "connect_s": _CONNECT_CARRIED_S if carrier else _CONNECT_S,
     }  # fmt: skip
 
 

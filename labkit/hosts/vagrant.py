@@ -10,6 +10,7 @@ notes on machines lie in the lab's state, apart from the user's. ::
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,10 +22,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .._paths import disk_room, state_home, write_whole
-from .._progress import Task, progress
-from ..errors import Busy, EngineError, InvalidState, NotFound
+from .._progress import Task, progress, tell
+from ..errors import Busy, Cancelled, EngineError, InvalidState, LabError, NotFound
 from ..storage import box
-from . import _vagrant_file, _vagrant_lines, _vagrant_ready
+from . import _vagrant_file, _vagrant_kept, _vagrant_lines, _vagrant_ready
+from ._vagrant_kept import Kept
 from ._vagrant_run import Here, OnHost, Place, find_vagrant, in_words
 from .acceleration import acceleration
 from .base import Host
@@ -154,8 +156,16 @@ class VagrantProject:
 
     # What is done
 
-    def up(self, name: str, *, timeout_s: float = _UP_S) -> SshConfig:
+    def up(self, name: str, *, timeout_s: float = _UP_S, kept: bool = False) -> SshConfig:
         """Have a machine run: make it, resume it, or finish what an interrupted `up` has begun.
+
+        Parameters
+        ----------
+        timeout_s
+            How long Vagrant may take.
+        kept
+            Whether one that is made may begin as a copy of one that was made from the same before, and is kept for
+            the next if there is none; only on a host of a lab, from labkit's own box.
 
         Raises
         ------
@@ -166,13 +176,46 @@ class VagrantProject:
             self._prepare(task)
             facts = self._facts(name)
             whole = bool(facts) and self._ready(name) == facts["UUID"]
+            place = self._place_kept(name) if kept and not whole else None
             if not whole:
                 self._mark(name).unlink(missing_ok=True)
                 self._make_way(name, facts)
-            task.phase("asking Vagrant")
-            self._vagrant(name, timeout_s, "up", name, *([] if whole else ["--provision"]), task=task)
+            if not (place and self._have_kept(place, task)):
+                task.phase("asking Vagrant")
+                self._vagrant(name, timeout_s, "up", name, *([] if whole else ["--provision"]), task=task)
+                if place and place.has_room():
+                    task.phase("keeping it for the next lab")
+                    place.keep(self._notes(name), _vagrant_ready.key(self._home))
             write_whole(self._mark(name), self._facts(name).get("UUID", ""))
+            self._begun(name).unlink(missing_ok=True)
             return self.ssh_config(name)
+
+    def _place_kept(self, name: str) -> Kept | None:
+        """Where one that was made from the same is kept, or will be; None: it cannot be told what it is made from."""
+        made = box.find()
+        if not self.carrier or name not in self.file.hosts or self.file.hosts[name].box != box.NAME or not made:
+            return None
+        if os.environ.get("LABKIT_VAGRANT_BOX"):
+            return None
+        key = _vagrant_kept.key(self.carrier, self.folder, made.digest, acceleration().kind)
+        return Kept(self.carrier, name, f"{_PREFIX}{name}", key) if key else None
+
+    def _have_kept(self, place: Kept, task: Task) -> bool:
+        """Have a copy of the kept one run, if there is one; of a copy that fails nothing is left."""
+        if not place.is_there():
+            return False
+        task.phase("resuming what was kept")
+        self._begun(place.name).touch()
+        try:
+            place.have(self._notes(place.name), _vagrant_ready.key(self._home).with_suffix(".pub"))
+        except Cancelled:
+            raise
+        except LabError as error:
+            tell(f"host {place.name}: the one that was kept is of no use, and it is made anew ({error.message[:200]})")
+            place.drop()
+            self._clear(place.name)
+            return False
+        return True
 
     def provision(self, name: str, *, timeout_s: float = _UP_S) -> list[str]:
         """Provision a running machine again; returns what the scripts say they did or found."""
@@ -272,7 +315,7 @@ class VagrantProject:
     def _make_way(self, name: str, facts: dict[str, str]) -> None:
         """Remove what an interrupted `up` has left, unless it runs: then it has all its parts, and `up` goes on."""
         known = self._is_known(name, facts)
-        if known and facts["State"] == "running":
+        if known and facts["State"] == "running" and not self._begun(name).exists():
             return
         if self._place.owned:
             self._clear(name)
@@ -295,6 +338,7 @@ class VagrantProject:
                           ["vol-delete", "--pool", _vagrant_ready.POOL, f"{domain}.img"]):  # fmt: skip
                 self._place.run(_vagrant_ready.virsh(*words))  # what is not there need not be removed
         shutil.rmtree(self._notes(name), ignore_errors=True)
+        self._begun(name).unlink(missing_ok=True)
 
     def _notes(self, name: str) -> Path:
         return self.state / "dot" / "machines" / name
@@ -302,6 +346,10 @@ class VagrantProject:
     def _mark(self, name: str) -> Path:
         """The file that holds the UUID of a machine whose `up` came to its end."""
         return self.state / f"{name}.ready"
+
+    def _begun(self, name: str) -> Path:
+        """The file that says that a machine is being made as a copy of a kept one: it may not know the lab's key."""
+        return self.state / f"{name}.begun"
 
     def _ready(self, name: str) -> str:
         try:

@@ -44,6 +44,7 @@ from ._xen_line import Monitor
 from ._xen_qemu import Machine, Size, check_memory
 from ._xen_template import Template, dom0_of, monitor_of
 from .acceleration import acceleration
+from .namespace import clear
 from .remote import RemoteHost
 from .vagrant_hosts import CARRIER
 
@@ -69,8 +70,10 @@ ip link set {BRIDGE} mtu 9000 up
 sysctl -qw net.ipv4.ip_forward=1
 """
 _PLUG = f'ip link set "$1" mtu 9000 master {BRIDGE} up'
-# Its process id may be just being written.
+# Of what is taken back later somebody else may have made another meanwhile. Its process id may be just being written.
 _END = """
+[ -d "$1" ] || exit 0
+[ -z "$2" ] || [ "$2" = "$(cat "$1/token")" ] || exit 0
 for _ in 1 2 3 4 5; do [ -s "$1/pid" ] && break; sleep 0.1; done
 [ -s "$1/pid" ] && kill -9 "$(cat "$1/pid")"
 rm -rf "$1"
@@ -203,7 +206,6 @@ class XenHost(RemoteHost):
     provider = "xen"
     marks = MappingProxyType({"xen": "libvirt.sock"})
     has_xen = True
-    answer_s = 2 * _CONNECT_S
 
     @property
     def carrier(self) -> Host:
@@ -248,6 +250,7 @@ class XenHost(RemoteHost):
         carrier = self.lab.hosts.get(self.note["carrier_name"])
         if carrier and carrier.is_alive:  # else it has ended with that
             _end(carrier, self.name)
+        clear(self.lab, self.name)
 
     def facts(self) -> list[tuple[str, str]]:
         told = self.run(["sh", "-c", "xl info; cat /proc/sys/kernel/osrelease"], check=True).stdout
@@ -300,7 +303,7 @@ def _daemon(name: str) -> str:
 
 def _end(carrier: Host, name: str) -> None:
     """End a host's QEMU, and wait until it has ended; its files are gone then."""
-    carrier.run(["sh", "-c", _END, "sh", str(_folder(carrier, name))])
+    carrier.run(["sh", "-c", _END, "sh", str(_folder(carrier, name)), ""])
     deadline = time.monotonic() + 10
     while carrier.daemon_exit(_daemon(name)) is None:
         if time.monotonic() > deadline:
@@ -327,16 +330,16 @@ class _Clone:
         """Make it; what was begun is taken back when this ends early, or this process does."""
         folder = _folder(self._carrier, self._name)
         folder.parent.mkdir(mode=0o700, exist_ok=True)
-        if folder.exists():
-            _end(self._carrier, self._name)
-        undo = [["sh", "-c", _END, "sh", str(folder)]]
+        _end(self._carrier, self._name)
+        token = secrets.token_hex(8)
+        undo = [["sh", "-c", _END, "sh", str(folder), token]]
         with disk_room(folder.parent), self._reserved(folder, undo) as commit:
+            (folder / "token").write_text(token)
             address = self._take_address(folder)
             machine = self._machine(folder, f"xen{address.rpartition('.')[2]}")
             self._have_running(machine)
             login = self._tell(machine, address)
-            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET),
-                    "connect_s": _CONNECT_S}  # fmt: skip
+            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET)}
             host = XenHost.start(self._lab, self._name, login, provider=XenHost.provider, address=address,
                                  carrier=self._carrier, more=more)  # fmt: skip
             try:

@@ -418,8 +418,8 @@ class Machine(ABC):
         auto_converge
             Slow the machine down when it writes to its memory faster than that can be copied.
         postcopy
-            Allow `Migration.start_postcopy`. From then on its memory is in two places: should the network
-            or a host fail before all has followed, the machine cannot go on.
+            Allow `Migration.start_postcopy`. From then on its memory is in two places: should a host fail
+            before all has followed, the machine cannot go on; a network that fails is waited for.
         max_downtime
             How long it may stand still at the switch: seconds, or words such as ``"100 ms"``.
         watch

@@ -24,6 +24,21 @@ if TYPE_CHECKING:
     from ..storage.images import Image
 
 _JOB_ENDS_S = 30
+_BROKEN = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED]
+_HALF = {
+    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY),
+    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED),
+    (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_POSTCOPY),
+    (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_POSTCOPY_FAILED),
+}
+# MACHINE ADDRESS: ends the connections of the machine's QEMU with that address.
+_HANG_UP = """
+for pid in $(pgrep -f "guest=$1,"); do
+    ss -Htnp state established dst "$2" | grep "pid=$pid," | while read -r _ _ here _; do
+        ss -HK src "$here" dst "$2"
+    done
+done
+"""
 # How long the hosts' kernels go on sending what is not acknowledged, until a connection counts as cut.
 _PATIENCE = {"net.ipv4.tcp_syn_retries": 2, "net.ipv4.tcp_retries2": 5}
 _impatient: WeakSet[Host] = WeakSet()  # hosts for which this process has done it
@@ -139,9 +154,28 @@ def is_interrupted(domain: libvirt.virDomain, destination: Host) -> bool:
     """Whether `domain` is half here and half at the destination, and the network between has failed: it can go on."""
     with contextlib.suppress(libvirt.libvirtError, LabError):
         there = destination.kvm.connection().lookupByName(domain.name())
-        broken = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED]
-        return bool(there.isActive()) and list(domain.state()) == broken
+        return bool(there.isActive()) and list(domain.state()) == _BROKEN
     return False
+
+
+def hang_up(name: str, source: Host, destination: Host) -> None:
+    """Have the half at the destination notice that the connection is cut: one that only listens does not by itself."""
+    with contextlib.suppress(LabError):
+        destination.run(["sh", "-uc", _HANG_UP, "labkit", name, source.address])
+
+
+def give_up(name: str, destination: Host) -> None:
+    """End the half at the destination: its QEMU may be waiting for memory that does not come, and hear nobody."""
+    if there := _domain(destination, name):
+        _remove(there)
+
+
+def is_half(domain: libvirt.virDomain) -> bool:
+    """Whether a domain is in post-copy, one half of its memory here and the other there."""
+    try:
+        return tuple(domain.state()) in _HALF
+    except libvirt.libvirtError:
+        return False
 
 
 class Marks:
@@ -196,7 +230,9 @@ def settle(machine: KvmMachine, source: Host, destination: Host, *, ran: bool) -
         if here is None:
             return None
         _until_no_job(here)
-        if ran:
+        if is_half(here):  # the other half is lost
+            here.destroy()
+        elif ran:
             _go_on(here)
     return source
 
@@ -216,7 +252,7 @@ def _is_whole(domain: libvirt.virDomain) -> bool:
     """Whether a domain at the destination has all it needs: until then libvirt does not make it last."""
     _until_no_job(domain)
     try:
-        return bool(domain.isPersistent())
+        return bool(domain.isPersistent()) and not is_half(domain)
     except libvirt.libvirtError:  # it was still being made, and has gone
         return False
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _LOOK_S = 0.05
 _HALF_SECOND = 10  # looks
 _AGAIN_S = 0.5
+_DEAF_S = 3  # how long the destination may take to notice that the network is cut
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
@@ -112,7 +113,10 @@ class KvmMigration(Migration):
                 self._marks.close()
             self._land(landed, before, copy)
         if landed is not to:
-            raise self._why(failure, landed)
+            why = self._why(failure, landed)
+            if landed and self._marks and self._marks.is_postcopy:
+                why.message += ", but switched off: half of its memory was there already"
+            raise why
         last = self.progress or MigrationSample(0.0, "")
         downtime_ms = float(stats.get("downtime", 0))
         if self.resumed_s and ((self._marks and self._marks.is_postcopy) or not self.options.live):
@@ -200,6 +204,7 @@ class KvmMigration(Migration):
             time.sleep(_AGAIN_S)
 
     def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: _kvm.Marks, deadline: float) -> None:
+        broken_s = time.monotonic()
         while not moving.done():
             with contextlib.suppress(libvirt.libvirtError):  # the domain may have left just now
                 if now := _kvm.sample(domain, postcopy=marks.is_postcopy):
@@ -208,6 +213,11 @@ class KvmMigration(Migration):
             self._check(deadline)
             with contextlib.suppress(TimeoutError):
                 moving.exception(_LOOK_S)
+            if not (marks.is_postcopy and _kvm.is_interrupted(domain, self.destination)):
+                broken_s = time.monotonic()
+            elif time.monotonic() - broken_s > _DEAF_S and not moving.done():
+                _kvm.hang_up(self.machine.name, self.source, self.destination)
+                broken_s = time.monotonic()
 
     def _with_speed(self, now: MigrationSample) -> MigrationSample:
         """With the speed of the last half second: QEMU's own figure stays what it was when nothing goes any more."""
@@ -240,6 +250,8 @@ class KvmMigration(Migration):
         self._say("taking it back")
         deadline = time.monotonic() + _ABORT_S
         while not moving.done() and time.monotonic() < deadline:
+            if self._marks and self._marks.is_postcopy and _kvm.is_interrupted(domain, self.destination):
+                _kvm.give_up(self.machine.name, self.destination)
             with contextlib.suppress(libvirt.libvirtError):
                 domain.abortJob()
             with contextlib.suppress(TimeoutError):

@@ -143,7 +143,7 @@ def _of_the_machine(machine: KvmMachine, options: MigrationOptions) -> Iterator[
                 "sudo sysctl vm.unprivileged_userfaultfd=1, or leave out postcopy=True",
             )
         yield Obstacle(
-            "once post-copy has begun, the machine is lost if the network or one of the hosts fails before its end",
+            "once post-copy has begun, its memory is lost if a host fails before the end, or the network for good",
             "without postcopy=True it can be taken back at any time", stops=False,
         )  # fmt: skip
     if not options.tls:

@@ -11,9 +11,9 @@ PACKAGES = (
 # Besides what lies in kernel/net, with what they need.
 _MODULES = (
     "virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "ext4", "overlay", "loop", "tun", "veth", "vxlan",
-    "bridge", "8021q", "dummy", "macvlan", "ifb", "nbd", "xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc",
-    "xen-privcmd", "xen-netback", "xen-blkback", "xen-netfront", "xen-blkfront", "xen-acpi-processor", "kvm_amd",
-    "kvm_intel",
+    "bridge", "8021q", "dummy", "macvlan", "ifb", "nbd", "libcrc32c", "xenfs", "xen-evtchn", "xen-gntdev",
+    "xen-gntalloc", "xen-privcmd", "xen-netback", "xen-blkback", "xen-netfront", "xen-blkfront", "xen-acpi-processor",
+    "kvm_amd", "kvm_intel",
 )  # fmt: skip
 
 HOOK = f"""\

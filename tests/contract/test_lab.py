@@ -19,6 +19,7 @@ from labkit import Lab, labs
 from labkit._listing import end_lab, end_labs_of_run
 from labkit.errors import InvalidName, LabGone, NameInUse, NotFound
 from labkit.hosts import _launch
+from labkit.hosts.base import Host
 from labkit.testing import take_stock
 
 pytestmark = pytest.mark.core
@@ -114,6 +115,28 @@ def test_many_openers_at_once_share_one_lab(lab_name: str) -> None:
     pids = {lab.channel().peer_pid() for lab in found}
     found[0].close()
     assert len(pids) == 1
+
+
+class Slow:
+    """A host that is long in the making: meanwhile another lab is opened."""
+
+    def __init__(self, other: str) -> None:
+        self.other = other
+
+    def names(self) -> list[str]:
+        return ["slow"]
+
+    def start(self, lab: Lab, name: str) -> Host:
+        with Lab(self.other) as other:
+            assert other["alpha"].run(["true"]).ok
+        return lab.add_host("quick")
+
+
+def test_a_lab_opens_while_another_is_in_the_making(lab_name: str) -> None:
+    """Whoever waits for the hosts of a lab holds up nobody with another lab."""
+    other = lab_name[:-1] + ("1" if lab_name.endswith("0") else "0")  # which have two locks
+    with Lab(lab_name, hosts=Slow(other)) as lab:
+        assert lab["quick"].run(["true"]).ok
 
 
 @pytest.mark.parametrize(

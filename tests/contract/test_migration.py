@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from _vagrant import wanted_hosts
 from _wait import until
 
 from labkit import Lab
@@ -29,7 +30,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may 
 def lab() -> Iterator[Lab]:
     name = f"m-{secrets.token_hex(4)}"
     before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as shared:
+    with Lab(name, hosts=wanted_hosts()) as shared:
         shared.networks.create("lan", host="alpha")
         yield shared
     assert not settle(name, before)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import libvirt
 import pytest
 from _wait import until
 from _world import first_process, guests_of
@@ -175,6 +176,56 @@ def test_the_network_comes_back(web: KvmMachine) -> None:
     move.wait(100)
     assert move.samples[-1].done_bytes > seen
     is_alive_once(web, "beta")
+
+
+def in_post_copy(web: KvmMachine, beta: Host) -> Migration:
+    """A move that is in its post-copy phase, slowly, of a machine with something in its memory."""
+    web.run(["sh", "-c", "dd if=/dev/urandom of=/run/much bs=1M count=30; md5sum /run/much >/run/sum"], check=True)
+    move = web.migrate(beta, postcopy=True, bandwidth="4 MiB", watch=False)
+    move.start_postcopy()
+    until(lambda: move.resumed_s, "it goes on there", 60)
+    return move
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="post-copy needs userfaultfd, which only root may use")
+def test_post_copy_goes_on_when_the_network_is_back(lab: Lab) -> None:
+    """Cut in the post-copy phase, the move waits for the network, and then brings the rest of the memory."""
+    alpha, beta = lab["alpha"], lab["beta"] if lab["beta"].is_alive else lab.add_host("beta")
+    box = alpha.kvm.create("box")
+    move = in_post_copy(box, beta)
+    # Until the memory that its devices use is there, QEMU itself waits for it, and does not hear libvirt.
+    early = move.samples[-1].done_bytes
+    until(lambda: move.samples[-1].done_bytes > early + 12 * 2**20, "the devices have their memory", 30)
+    cable(beta, "down")
+    try:
+        until(lambda: move.phase.startswith("waiting for the network"), "it has noticed", 90)
+    finally:
+        cable(beta, "up")
+    move.wait(120)
+    assert [one for host in lab for one in guests_of(host)] == guests_of(beta) == ["box"]
+    assert box.run(["md5sum", "-c", "/run/sum"]).ok
+    assert lab.machines() == [box]
+    box.destroy()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="post-copy needs userfaultfd, which only root may use")
+def test_given_up_in_post_copy_it_is_switched_off(web: KvmMachine) -> None:
+    """If that is not waited for, the machine is switched off where it was, which is said, and starts from its disk."""
+    beta, broken = web.host.lab["beta"], libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED
+    move, domain = in_post_copy(web, beta), web.domain()
+    cable(beta, "down")
+    try:
+        until(lambda: domain.state()[1] == broken, "it has noticed", 90)
+        move.cancel()
+        with pytest.raises(Cancelled, match="on alpha as before, but switched off"):
+            move.wait(200)
+    finally:
+        cable(beta, "up")
+    assert web.refresh() is State.STOPPED
+    web.start()
+    is_alive_once(web, "alpha")
 
 
 def test_the_destinations_disk_is_full(web: KvmMachine) -> None:

@@ -440,3 +440,16 @@ def test_this_machine_s_files_need_not_be_brought(tmp_path: Path) -> None:
     """Where the files are shared, an image is used where it lies."""
     files = LocalFiles(SimpleNamespace(name="here"))  # type: ignore[arg-type]
     assert files.bring(tmp_path / "disk.img") == tmp_path / "disk.img"
+
+
+def test_what_was_brought_and_is_of_no_use_is_swept(far: Elsewhere, away: RemoteFiles, tmp_path: Path) -> None:
+    """Another file that is brought has what nobody asked for in 90 days go; what is old but used stays."""
+    targets = {}
+    for name in ("unused", "used", "third"):
+        (tmp_path / name).write_text(name)
+        if name == "third":
+            home = targets["used"].parents[1]
+            far.run("find", str(home), "-exec", "touch", "-d", "91 days ago", "{}", "+")
+            assert away.bring(tmp_path / "used") == targets["used"]
+        targets[name] = away.bring(tmp_path / name)
+    assert set(away.list(home)) == {targets[name].parent.name for name in ("used", "third")}

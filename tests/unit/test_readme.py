@@ -49,6 +49,7 @@ def generate() -> str:
     why = [f"- {title}, {', '.join(verbs)}: {reason}." for (title, reason), verbs in notes.items()]
     cold = ", ".join(TITLES[kind] for kind in KINDS if free[kind].moves == "cold")
     why.append(f"- {cold}, `migrate`: they are stopped, copied and started, with `live=False` or by `move()`.")
+    why.append("- Docker, `migrate`: where CRIU works, a container without a terminal takes its memory along.")
     return "\n".join([BEGIN, *lines, "", *why, END])
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from labkit import Xen
 from labkit.errors import EngineError, InvalidName, InvalidValue, NotEnoughMemory, VersionsDoNotFit
-from labkit.hosts import _xen_qemu
+from labkit.hosts import _xen_qemu, _xen_template
 from labkit.hosts._xen_qemu import Machine, Size, check_memory
-from labkit.hosts._xen_template import judge
+from labkit.hosts._xen_template import Template, judge
 from labkit.storage.xen import Appliance
 
 MIB = 2**20
@@ -82,6 +83,29 @@ def test_what_a_template_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known != _machine(size=Size(2048 * MIB, 512 * MIB, 1)).made_of()
     monkeypatch.setattr(_xen_qemu, "_version", lambda: "another")
     assert {name for name, value in _machine().made_of().items() if value != known[name]} == {"QEMU"}
+
+
+def test_a_template_says_what_does_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """None if all fits, nothing if there is none, else which part is missing or another."""
+    monkeypatch.setattr(_xen_template, "home", lambda: tmp_path)
+    monkeypatch.setattr(_xen_qemu, "_version", lambda: "one")
+    template = Template(None, _machine())  # type: ignore[arg-type]
+    assert template.misfit() == ""
+    template.folder.mkdir()
+    for name in ("memory", "state", "disk.img"):
+        (template.folder / name).write_bytes(b"as it was")
+    assert template.misfit() == "about.json is missing"
+    (template.folder / "about.json").write_text(json.dumps(template.about(template.folder)))
+    assert template.misfit() is None
+    monkeypatch.setattr(_xen_qemu, "_version", lambda: "two")
+    assert template.misfit() == "another QEMU"
+    monkeypatch.setattr(_xen_qemu, "_version", lambda: "one")
+    (template.folder / "state").write_bytes(b"it is another")
+    assert template.misfit() == "another state"
+    (template.folder / "memory").unlink()
+    assert template.misfit() == "memory is missing"
+    (template.folder / "about.json").write_text("{")
+    assert template.misfit() == "about.json is damaged"
 
 
 def test_too_little_memory_is_said() -> None:

@@ -1,0 +1,76 @@
+"""One virtual machine of Vagrant's as a host, for every run: real KVM, cgroup v2, one network with namespaces."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from _vagrant import FOLDER, needs_vagrant
+
+from labkit import Lab, Vagrant
+from labkit.errors import InvalidState
+from labkit.hosts.vagrant_hosts import VagrantHost
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
+from labkit.testing import settle, take_stock
+
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("vagrant"), needs_vagrant]
+PATIENCE_S = 600  # the processor is emulated
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A host in namespaces, and one of ``vagrant/hosts.yml``."""
+    name = f"m-{secrets.token_hex(4)}"
+    before = take_stock(name)
+    with Lab(name, hosts=["near", Vagrant(FOLDER, only=("alpha",))]) as made:
+        made.networks.create("lan")
+        yield made
+    left = settle(name, before)
+    assert not left, f"the lab left behind: {left}"
+
+
+@pytest.fixture(scope="module")
+def alpha(lab: Lab) -> VagrantHost:
+    host = lab["alpha"]
+    assert isinstance(host, VagrantHost)
+    return host
+
+
+def test_a_virtual_machine_on_kvm(lab: Lab, alpha: VagrantHost) -> None:
+    """On KVM in the emulated processor it does what the contract asks of a machine, and is gone at the end."""
+    assert alpha.kvm.acceleration().is_kvm, alpha.kvm.acceleration().reason
+    web = alpha.kvm.create("web", networks=["lan"], timeout_s=PATIENCE_S)
+    done = web.run(["sh", "-c", "hostname; echo err >&2; exit 7"])
+    assert (done.exit_code, done.stdout, done.stderr) == (7, "web\n", "err\n")
+    web.pause()
+    assert web.refresh() is State.PAUSED
+    with pytest.raises(InvalidState, match="paused"):
+        web.run(["true"])
+    web.resume()
+    web.run(["sh", "-c", "echo old >/run/in-memory; echo old >/root/file"], check=True)
+    web.snapshot("before")
+    web.run(["sh", "-c", "echo new >/run/in-memory; rm /root/file"], check=True)
+    web.revert("before")
+    assert web.run(["cat", "/run/in-memory", "/root/file"]).stdout == "old\nold\n"
+    reach_each_other(web, lab["near"].lxc.create("beside", networks=["lan"]))
+    web.destroy()
+    assert alpha.run(["virsh", "-q", "list", "--all", "--name"], check=True).stdout.split() == []
+
+
+def reach_each_other(one: Machine, other: Machine) -> None:
+    one.run(["ping", "-c", "1", "-W", "20", other.name], timeout_s=60, check=True)
+    other.run(["ping", "-c", "1", "-W", "20", one.name], timeout_s=60, check=True)
+
+
+@pytest.mark.parametrize("engine", ["lxc", "docker"])
+def test_a_container_held_to_its_memory(alpha: VagrantHost, engine: str) -> None:
+    """The kernel's cgroup v2 ends what takes more memory than its container has; less is served."""
+    assert alpha.run(["stat", "-fc", "%T", "/sys/fs/cgroup"], check=True).stdout == "cgroup2fs\n"
+    small = getattr(alpha, engine).create("small", memory="32 MiB", timeout_s=PATIENCE_S)
+    assert small.stats().memory_total_bytes == 32 * 2**20
+    assert small.run(["labkit-load", "memory", "8", "1"], timeout_s=120).ok
+    assert not small.run(["labkit-load", "memory", "64", "60"], timeout_s=120).ok
+    small.destroy()
+    assert alpha.machines() == []

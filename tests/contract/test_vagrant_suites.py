@@ -1,0 +1,27 @@
+"""The contract suites with virtual machines of Vagrant's as hosts, unchanged, in a run of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from _vagrant import FOLDER, needs_vagrant
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200), pytest.mark.xdist_group("vagrant"), needs_vagrant]
+LONGEST_S = 3600
+
+
+@pytest.mark.parametrize("suite", ["test_machine", "test_kvm", "test_migration"])
+def test_it_passes_there(suite: str) -> None:
+    """Every test of the suite that runs on hosts in namespaces passes on these."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", str(LONGEST_S),
+         f"tests/contract/{suite}.py", "-m", "not slow"],
+        cwd=FOLDER.parent, env=os.environ | {"LABKIT_TEST_HOSTS": "vagrant"}, capture_output=True, text=True,
+        timeout=LONGEST_S, check=False,
+    )  # fmt: skip
+    print(done.stdout[-6000:])
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert " passed" in done.stdout
