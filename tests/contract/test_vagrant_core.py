@@ -1,4 +1,4 @@
-"""One virtual machine of Vagrant's as a host, for every run: real KVM, cgroup v2, one network with namespaces."""
+"""One virtual machine of Vagrant's as a host: real KVM, cgroup v2, one network with namespaces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from labkit.machines.base import Machine
 from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("vagrant"), needs_vagrant]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("vagrant"), needs_vagrant]
 PATIENCE_S = 600  # the processor is emulated
 
 

@@ -15,7 +15,7 @@ from labkit.hosts.vagrant_hosts import CARRIER
 from labkit.hosts.xen import SUBNET, XenHost, XenState
 from labkit.testing import settle, take_stock
 
-pytestmark = [pytest.mark.timeout(1500), pytest.mark.xdist_group("xen")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("xen")]
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), 60)"
 TOLERANCE_S = 10.0  # of clocks, on a machine with other work
 

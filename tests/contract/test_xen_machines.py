@@ -20,7 +20,7 @@ from labkit.machines._xen_machine import XenMachine
 from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
-pytestmark = [pytest.mark.timeout(2400), pytest.mark.xdist_group("xen")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("xen")]
 wait_until = partial(_wait.until, timeout_s=120)
 REPOSITORY = Path(__file__).parent.parent.parent
 

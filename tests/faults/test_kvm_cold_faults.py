@@ -24,7 +24,7 @@ _CARRIER = "labkit.machines._kvm_move:KvmCarrier"
 _MACHINE = "labkit.machines._kvm_machine:KvmMachine"
 _MOVE = VICTIM + 'alpha.kvm["web"].move(alpha.lab["beta"]).wait(150)'
 
-pytestmark = [pytest.mark.xdist_group("kvm moves cold"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kvm moves cold"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from labkit.hosts.xen import XenHost, XenState
 from labkit.storage import xen as appliances
 from labkit.testing import settle, take_stock
 
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("xen")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("xen")]
 
 
 @pytest.fixture(scope="module")
