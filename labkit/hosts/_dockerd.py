@@ -57,7 +57,8 @@ def start(host: Host) -> Path:
         _configure(host, socket)
         # Else dockerd sets it, and then has everything dropped that goes through the host.
         host.run(["tee", "/proc/sys/net/ipv4/ip_forward"], input="1", check=True)
-    argv = [program, "--config-file", str(host.folder / "dockerd.json")]
+    # Containerd leaves the memory of containers there when they are checkpointed.
+    argv = ["env", f"TMPDIR={_temporary(host)}", program, "--config-file", str(host.folder / "dockerd.json")]
     if os.geteuid() != 0:
         argv = [*_in_user_namespace(host), *argv, "--rootless"]
     log = host.start_daemon(DAEMON, argv)
@@ -82,7 +83,12 @@ def _in_user_namespace(host: Host) -> list[str]:
     return [*prefix, "nsenter", f"--mount=/proc/{holder.stdout.strip()}/ns/mnt", "--"]
 
 
+def _temporary(host: Host) -> Path:
+    return host.folder / "docker-tmp"
+
+
 def _configure(host: Host, socket: Path) -> None:
+    host.files.make_folder(_temporary(host), there=True)
     shim = host.folder / STRIPPED_RUNTIME
     words = shlex.join([*host.python, "-I", "-S", host.program(_SHIM)])
     host.files.write(shim, f'#!/bin/sh\nexec {words} "$@"\n', mode=0o755)

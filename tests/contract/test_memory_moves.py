@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ pytestmark = pytest.mark.xdist_group("machine-docker")
 
 @pytest.fixture
 def make(lab: Lab) -> Iterator[Callable[..., Any]]:
-    """Make containers on alpha that are destroyed when the test ends."""
+    """Make containers on alpha that are destroyed when the test ends; none leaves memory outside the lab."""
     made: list[Any] = []
+    before = outside()
 
     def create(name: str = "web", **words: Any) -> Any:
         made.append(lab["alpha"].docker.create(name, **{"networks": ["lan"], "command": ["sh", "-c", COUNT], **words}))
@@ -32,6 +34,12 @@ def make(lab: Lab) -> Iterator[Callable[..., Any]]:
     yield create
     for machine in made:
         machine.destroy()
+    assert outside() == before
+
+
+def outside() -> set[Path]:
+    """What containerd has left of checkpoints where it leaves them by default."""
+    return set(Path("/tmp").glob("ctrd-checkpoint*"))
 
 
 def count(machine: Any) -> int:
