@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _vagrant import needs_vagrant
 
 from labkit.course import student_edition
 from labkit.course.results import NotebookResult, Summary
@@ -27,15 +26,7 @@ Cell = dict[str, Any]
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # All tests that start the labs of one notebook run one after the other.
-def alone(path: Path) -> list[pytest.MarkDecorator]:
-    """The marks of a test that runs a notebook; its hosts may be virtual machines."""
-    if path.stem not in WITH_VAGRANT:
-        return [pytest.mark.xdist_group(path.stem)]
-    return [pytest.mark.xdist_group("vagrant"), pytest.mark.slow, pytest.mark.timeout(3600), needs_vagrant]
-
-
-WITH_VAGRANT = {"20_hosts_with_vagrant"}
-each_alone = [pytest.param(path, id=path.stem, marks=alone(path)) for path in NOTEBOOKS]
+each_alone = [pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in NOTEBOOKS]
 
 NBGRADER_KEYS = {"grade", "grade_id", "locked", "schema_version", "solution", "task"}
 LANES = ipaddress.ip_network("198.18.0.0/15")
@@ -224,7 +215,7 @@ def test_links_and_pictures_are_there(path: Path) -> None:
 
 
 def run(path: Path, output: Path | None = None) -> NotebookResult:
-    summary: Summary = run_notebooks([path], timeout_s=1800 if path.stem in WITH_VAGRANT else 300, output=output)
+    summary: Summary = run_notebooks([path], timeout_s=300, output=output)
     [result] = summary.results
     return result
 
