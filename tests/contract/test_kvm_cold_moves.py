@@ -39,6 +39,7 @@ def where(lab: Lab) -> list[tuple[str, str, bool]]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_with_snapshots_it_moves_cold(lab: Lab, web: KvmMachine) -> None:
     """`move` stops it and starts it there with its files, name, address and snapshots, and back again."""
     plan = web.migration_plan(lab["beta"])

@@ -32,6 +32,8 @@ NBGRADER_KEYS = {"grade", "grade_id", "locked", "schema_version", "solution", "t
 LANES = ipaddress.ip_network("198.18.0.0/15")
 # Folders that are one person's or one machine's; /proc, /run and the like are everybody's.
 PRIVATE_PATH = re.compile(r"(?<![\w.])(/home/|/Users/|/work/|/tmp/|/var/folders/|/root/\.|~/|[A-Z]:\\)")
+# Those whose exercises stand on several virtual machines: half a minute for each that is not solved.
+LONG = {"14_side_by_side", "31_monitoring", "33_live_migration"}
 # What the exercises of a notebook need of the cells before them; None: all.
 GROUND: dict[str, list[str] | None] = {
     "00_start_here": None,
@@ -301,8 +303,8 @@ def unsolved() -> Iterator[Any]:
     for path in NOTEBOOKS:
         if path.stem in GROUND:
             for solution, check in exercises(load(path)["cells"]):
-                mark = pytest.mark.xdist_group(path.stem)
-                yield pytest.param(path, solution["id"], check["id"], id=f"{path.stem}-{check['id']}", marks=mark)
+                marks = [pytest.mark.xdist_group(path.stem), *([pytest.mark.slow] if path.stem in LONG else [])]
+                yield pytest.param(path, solution["id"], check["id"], id=f"{path.stem}-{check['id']}", marks=marks)
 
 
 @pytest.mark.parametrize(("path", "solution", "check"), list(unsolved()))
