@@ -40,7 +40,7 @@ class BulkStats:
     _PATIENCE_S = 1.0  # after which it is asked again
     _DEADLINE_S = 10.0
     _MOST = 4  # questions at a time: each holds a worker of libvirtd's
-    _STILL_S = (30.0, 90.0)  # how long; not the same for all, or all would be asked in the same second
+    _STILL_S = (60.0, 180.0)  # how long; not the same for all, or all would be asked in the same second
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
