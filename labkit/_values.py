@@ -65,6 +65,15 @@ def format_limit(size_bytes: float) -> str:
     return format_size(size_bytes) if size_bytes else "no limit"
 
 
+def check_cpus(cpus: float | None) -> float | None:
+    """A limit of processor time, in processors."""
+    if cpus is None:
+        return None
+    if isinstance(cpus, bool) or not isinstance(cpus, int | float) or not 0.01 <= cpus <= 1000:
+        raise InvalidValue(f"{cpus!r} is not a limit in processors", hint="0.5 is half a processor; None lifts it")
+    return float(cpus)
+
+
 def format_count(number: int, word: str) -> str:
     """``1 machine``, ``2 machines``."""
     return f"{number} {word}{'' if number == 1 else 's'}"

@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import libvirt
 
-from .._values import check_name, format_count, format_size, parse_size
-from ..errors import InvalidState, InvalidValue, NameInUse, NotFound, NotSupported
+from .._values import check_cpus, check_name, format_count, format_size
+from ..errors import InvalidState, NameInUse, NotFound, NotSupported
 from ..hosts import _cgroups
 from . import _cards, _kvm_cards
 from ._agent import Agent
@@ -124,14 +124,7 @@ class KvmMachine(LibvirtMachine):
     def resize(self, *, memory: int | str | None = None, vcpus: int | None = None) -> None:
         """Change its memory (down from and up to what it was made with) or its processors, live."""
         if memory is not None:
-            size = parse_size(memory, "memory size")
-            if size > self.spec.memory_bytes:
-                raise InvalidValue(
-                    f"{self.name} can have at most the memory it was made with", machine=self.name,
-                    hint=f"give at most {self.spec.memory_bytes} bytes",
-                )  # fmt: skip
-            with spoken(self.host.name, self.name):
-                self.domain().setMemoryFlags(size // 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            self._resize_memory(memory)
         if vcpus is not None:
             check_vcpus(vcpus, self.domain().maxVcpus())
             with spoken(self.host.name, self.name):
@@ -144,8 +137,7 @@ class KvmMachine(LibvirtMachine):
     @verb
     def limits(self, *, cpus: float | None = None) -> None:
         self._need("limits")
-        if cpus is not None and not 0.01 <= cpus <= 1000:
-            raise InvalidValue(f"{cpus!r} is not a limit in processors", hint="0.5 is half a processor; None lifts it")
+        check_cpus(cpus)
         quota = -1 if cpus is None else round(cpus * _PERIOD_US)
         with spoken(self.host.name, self.name):
             self.domain().setSchedulerParametersFlags(

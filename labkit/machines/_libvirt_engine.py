@@ -6,23 +6,26 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import libvirt
 
-from .._values import check_name
-from ..errors import LabError, NotFound
+from .._values import check_name, format_size, parse_size
+from ..errors import InvalidValue, LabError, NotFound
 from ..hosts._libvirtd import answers
 from ..networks._libvirt_network import LibvirtNetwork
 from . import _libvirt
+from ._domain import check_vcpus
 from ._libvirt import spoken
 from ._libvirt_machine import LibvirtMachine
-from .engine import Engine
+from .engine import Engine, Field
 from .spec import MachineSpec, State
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
+    from ..storage.images import Image
 
+_LEAST_MEMORY = 96 * 2**20  # with less, the kernel of the small image panics while it unpacks its initrd
 L = TypeVar("L", bound=LibvirtMachine)
 
 
@@ -95,6 +98,35 @@ class LibvirtEngine(Engine[L]):
     def _machine(self, spec: MachineSpec) -> L:
         """A new object for the machine."""
 
+    @property
+    def keeper(self) -> Host:
+        """The host that has the disks of its machines."""
+        return self.host
+
+    @staticmethod
+    def _check_memory(memory_bytes: int) -> None:
+        if memory_bytes < _LEAST_MEMORY:
+            raise InvalidValue(
+                f"{format_size(memory_bytes)} of memory are too little to boot",
+                hint=f"give {format_size(_LEAST_MEMORY)} or more",
+            )
+
+    def _check_sizes(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
+        """Raise `InvalidValue` for memory in which it does not boot, or a disk that does not hold the image."""
+        self._check_memory(memory_bytes)
+        if disk_bytes < (least := image.disk.stat().st_size):
+            raise InvalidValue(
+                f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}",
+                hint=f"give {format_size(least)} or more",
+            )
+
+    def make_overlay(self, target: Path, backing: Path, kind: str, size_bytes: int) -> None:
+        """Make a qcow2 file that shows `backing` and keeps what is written."""
+        self.keeper.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(backing), str(target), str(size_bytes)],
+            check=True,
+        )  # fmt: skip
+
     def _is_hidden(self, name: str) -> bool:
         """Whether a domain is no machine of the lab's."""
         return False
@@ -162,6 +194,22 @@ class LibvirtEngine(Engine[L]):
         connection = self._connection
         if (connection is None or not connection.isAlive()) and answers(self.host.sockets / "libvirt.sock"):
             self.connection()
+
+    def _size_fields(self, check_memory: Callable[[int], object] = lambda _: None) -> list[Field]:
+        """The fields for memory, processors and disk; `check_memory` is asked about bytes that are enough to boot."""
+
+        def memory(value: Any) -> None:
+            size = parse_size(value, "memory size")
+            self._check_memory(size)
+            check_memory(size)
+
+        return [
+            Field("memory", "Memory", "text", "128 MiB", memory, help="such as 128 MiB"),
+            Field("vcpus", "Processors", "number", 1, check_vcpus, help="1 to 8"),
+            Field(
+                "disk", "Disk", "text", "256 MiB", lambda value: parse_size(value, "disk size"), help="such as 1 GiB"
+            ),
+        ]
 
     # Networks
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import libvirt
 
 from .._run import Completed, check_argv
-from .._values import parse_duration
-from ..errors import DeadlineExceeded, InvalidState
+from .._values import parse_duration, parse_size
+from ..errors import DeadlineExceeded, InvalidState, InvalidValue
 from . import _cards, _libvirt
 from ._agent import GuestAgent
 from ._kvm_line import SerialLine, shell
@@ -55,7 +55,8 @@ class LibvirtMachine(Machine):
     @property
     def keeper(self) -> Host:
         """The host that has the files in its `folder`."""
-        return self.host
+        host: Host = self._engine.keeper
+        return host
 
     def domain(self) -> libvirt.virDomain:
         """libvirt's domain, for what labkit has no verb for."""
@@ -240,6 +241,17 @@ class LibvirtMachine(Machine):
             if self._serial is None:
                 self._serial = SerialLine(self)
             return self._serial
+
+    def _resize_memory(self, memory: int | str) -> None:
+        """Give it more or less memory while it runs, at most what it was made with."""
+        size, most = parse_size(memory, "memory size"), self.spec.memory_bytes
+        if size > most:
+            raise InvalidValue(
+                f"{self.name} can have at most the memory it was made with", machine=self.name,
+                hint=f"give at most {most} bytes",
+            )  # fmt: skip
+        with spoken(self.host.name, self.name):
+            self.domain().setMemoryFlags(size // 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     @contextlib.contextmanager
     @abstractmethod

@@ -130,15 +130,6 @@ def check_memory(size_bytes: int) -> None:
         )
 
 
-def check_cpus(cpus: float | None) -> float | None:
-    """A limit of processor time, in processors."""
-    if cpus is None:
-        return None
-    if isinstance(cpus, bool) or not isinstance(cpus, int | float) or not 0.01 <= cpus <= 1000:
-        raise InvalidValue(f"{cpus!r} is not a limit in processors", hint="0.5 is half a processor; None lifts it")
-    return float(cpus)
-
-
 # ── liblxc's configuration ────────────────────────────────────────────────────────────────────
 
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._progress import check_cancelled
 from .._run import Completed, check_argv
-from .._values import check_name, format_size, parse_duration, parse_size
+from .._values import check_cpus, check_name, format_size, parse_duration, parse_size
 from ..errors import DeadlineExceeded, EngineError, InvalidState, NameInUse, NotFound
 from ..hosts import _cgroups
 from . import _cards, _lxc_attach, _lxc_cards, _lxc_files, _lxc_start
 from ._console import Console, last_words
 from ._domain import check_vcpus
 from ._line import Line
-from ._lxc_config import LXC_PATH, LxcSpec, check_cpus, check_memory, limits, link_name
+from ._lxc_config import LXC_PATH, LxcSpec, check_memory, limits, link_name
 from ._lxc_console import LxcConsole, LxcLine
 from ._lxc_events import STATES
 from .base import Machine, verb

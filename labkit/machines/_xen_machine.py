@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from .._values import check_name, format_count, format_size, parse_size
+from .._values import check_cpus, check_name, format_count, format_size
 from ..errors import EngineError, InvalidValue, NameInUse, NotFound, NotSupported
 from . import _cards, _kvm_cards
 from ._agent import Unanswered
@@ -56,10 +56,6 @@ class XenMachine(LibvirtMachine):
     @property
     def log(self) -> Path:
         return _LOGS / f"guest-{self.name}.log"
-
-    @property
-    def keeper(self) -> Host:
-        return self._engine.carrier
 
     @property
     def disk(self) -> Path:
@@ -116,14 +112,7 @@ class XenMachine(LibvirtMachine):
         """Change its memory (down from and up to what it was made with) or its processors, live."""
         self._need("resize")
         if memory is not None:
-            size = parse_size(memory, "memory size")
-            if size > self.spec.memory_bytes:
-                raise InvalidValue(
-                    f"{self.name} can have at most the memory it was made with", machine=self.name,
-                    hint=f"give at most {self.spec.memory_bytes} bytes",
-                )  # fmt: skip
-            with spoken(self.host.name, self.name):
-                self.domain().setMemoryFlags(size // 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            self._resize_memory(memory)
         if vcpus is not None:
             check_vcpus(vcpus, max(MOST_VCPUS, self.spec.vcpus))
             # libvirt refuses more than the host has; Xen shares them out.
@@ -141,8 +130,7 @@ class XenMachine(LibvirtMachine):
             Its share against the others': who has 512 gets twice what who has 256 gets, the default. 1 to 65535;
             None leaves it.
         """
-        if cpus is not None and not 0.01 <= cpus <= 1000:
-            raise InvalidValue(f"{cpus!r} is not a limit in processors", hint="0.5 is half a processor; None lifts it")
+        check_cpus(cpus)
         whole = isinstance(weight, int) and not isinstance(weight, bool)
         if weight is not None and not (whole and 1 <= weight <= _MOST_WEIGHT):
             raise InvalidValue(f"{ascii(weight)[:40]} is not a weight", hint=f"give 1 to {_MOST_WEIGHT}; 256 is usual")
@@ -267,7 +255,7 @@ class XenMachine(LibvirtMachine):
         self.refresh()
         if then.interfaces != self.spec.interfaces:
             _kvm_cards.after_revert(self, then)
-            self._note(self.spec, with_memory=with_memory)
+            self._note(self.spec)
         if self.state is State.RUNNING:
             self.become(time.monotonic() + 120)
             _cards.restore_links(self)
@@ -324,9 +312,8 @@ class XenMachine(LibvirtMachine):
         self._note(spec)
         self.spec = spec
 
-    def _note(self, spec: XenSpec, *, with_memory: bool = False) -> None:
-        """Keep in the domain what it is now; `with_memory`: and that it starts with the cards that it has now."""
-        del with_memory
+    def _note(self, spec: XenSpec) -> None:
+        """Keep in the domain what it is now."""
         with spoken(self.host.name, self.name):
             domain = self.domain()
             domain.connect().defineXML(with_spec(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), spec))

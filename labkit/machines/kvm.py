@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import libvirt
 
 from .._progress import progress
-from .._values import format_size, parse_duration, parse_size
-from ..errors import InvalidValue, LabGone
+from .._values import parse_duration, parse_size
+from ..errors import LabGone
 from ..hosts.acceleration import QEMU, Acceleration, acceleration, acceleration_on
 from ..storage.images import Image
 from ..storage.images import get as get_image
@@ -31,8 +31,6 @@ from .spec import KvmSpec, MachineSpec, NetworkInterface, Sample
 
 if TYPE_CHECKING:
     from ..hosts.base import Host
-
-_LEAST_MEMORY = 96 * 2**20  # with less, the kernel of the small image panics while it unpacks its initrd
 
 
 class KvmEngine(LibvirtEngine[KvmMachine]):
@@ -125,13 +123,7 @@ class KvmEngine(LibvirtEngine[KvmMachine]):
     def _check_room(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
         from ..hosts.doctor import require_disk, require_memory, require_program, require_tun
 
-        least = image.disk.stat().st_size
-        self._check_memory(memory_bytes)
-        if disk_bytes < least:
-            raise InvalidValue(
-                f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}",
-                hint=f"give {format_size(least)} or more",
-            )
+        self._check_sizes(image, memory_bytes, disk_bytes)
         require_program(QEMU, self.host)
         if self.host.files.are_here:  # elsewhere that is the business of libvirt, who is root there
             require_tun()
@@ -143,14 +135,6 @@ class KvmEngine(LibvirtEngine[KvmMachine]):
         """The image with its files as they lie on the host."""
         bring = self.host.files.bring
         return replace(image, kernel=bring(image.kernel), initrd=bring(image.initrd), disk=bring(image.disk))
-
-    @staticmethod
-    def _check_memory(memory_bytes: int) -> None:
-        if memory_bytes < _LEAST_MEMORY:
-            raise InvalidValue(
-                f"{format_size(memory_bytes)} of memory are too little to boot",
-                hint=f"give {format_size(_LEAST_MEMORY)} or more",
-            )
 
     def _undo(self, name: str) -> list[list[str]]:
         """What the host does should this process die while it makes a machine."""
@@ -205,13 +189,6 @@ class KvmEngine(LibvirtEngine[KvmMachine]):
             self.host.files.remove(saved)
         self.connection().defineXML(domain.xml())
 
-    def make_overlay(self, target: Path, backing: Path, kind: str, size_bytes: int) -> None:
-        """Make a qcow2 file that shows `backing` and keeps what is written."""
-        self.host.run(
-            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(backing), str(target), str(size_bytes)],
-            check=True,
-        )  # fmt: skip
-
     def make_disk(self, target: Path, size_bytes: int) -> None:
         """Make an empty qcow2 file that stands on nothing."""
         self.host.run(["qemu-img", "create", "-q", "-f", "qcow2", str(target), str(size_bytes)], check=True)
@@ -254,18 +231,9 @@ class KvmEngine(LibvirtEngine[KvmMachine]):
     def form_fields(self) -> list[Field]:
         from ..hosts.doctor import require_memory
 
-        def memory(value: Any) -> None:
-            size = parse_size(value, "memory size")
-            self._check_memory(size)
-            require_memory(size, self.host)
-
         return [
             self._name_field("vm"),
-            Field("memory", "Memory", "text", "128 MiB", memory, help="such as 128 MiB"),
-            Field("vcpus", "Processors", "number", 1, check_vcpus, help="1 to 8"),
-            Field(
-                "disk", "Disk", "text", "256 MiB", lambda value: parse_size(value, "disk size"), help="such as 1 GiB"
-            ),
+            *self._size_fields(lambda size: require_memory(size, self.host)),
             self._networks_field(),
             Field("instant", "Instant", "check", True, help="restore a prepared memory instead of booting"),
             Field("graphics", "Graphics", "check", False, help="give it a graphics card and a screen"),

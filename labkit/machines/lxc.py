@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._changes import What
 from .._progress import progress
 from .._run import check_argv
-from .._values import check_name, parse_duration, parse_size
+from .._values import check_cpus, check_name, parse_duration, parse_size
 from ..errors import InvalidValue, LabError, LabGone, NotFound, NotSupported
 from ..storage.images import Image
 from ..storage.images import get as get_image
@@ -25,7 +25,6 @@ from ._lxc_config import (
     REFUSED,
     LxcSpec,
     check_capabilities,
-    check_cpus,
     check_memory,
     check_syscalls,
 )

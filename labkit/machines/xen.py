@@ -16,7 +16,7 @@ import libvirt
 
 from .._progress import progress
 from .._values import format_size, parse_duration, parse_size
-from ..errors import InvalidValue, LabError, NotEnoughMemory
+from ..errors import LabError, NotEnoughMemory
 from ..storage.images import Image
 from ..storage.images import get as get_image
 from ._domain import AGENT, check_vcpus
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..hosts.xen import XenHost
 
-_LEAST_MEMORY = 96 * 2**20
 _OVERHEAD = 24 * 2**20  # of Xen's, besides a machine's own memory: page tables, and an HVM's shadow
 _CHANNELS = Path("/var/lib/libvirt/libxl/channel/target")
 _LOG = "/var/log/libvirt/libxl/libxl-driver.log"
@@ -58,6 +57,10 @@ class XenEngine(LibvirtEngine[XenMachine]):
     def carrier(self) -> Host:
         """The host of the lab that this one runs on, which has the disks of its machines."""
         return self.host.carrier
+
+    @property
+    def keeper(self) -> Host:
+        return self.carrier
 
     @cached_property
     def disks(self) -> Disks:
@@ -105,7 +108,11 @@ class XenEngine(LibvirtEngine[XenMachine]):
             chosen = image if isinstance(image, Image) else get_image(image)
             self._check_room(chosen, *sizes)
             spec = XenSpec(name, chosen.name, sizes[0], vcpus, sizes[1], kind=kind)
-            return self._make(spec, chosen, cards, lambda target: self._overlay(target, chosen, spec), deadline)
+
+            def make_disk(target: Path) -> None:
+                self.make_overlay(target, chosen.disk, "raw", spec.disk_bytes)
+
+            return self._make(spec, chosen, cards, make_disk, deadline)
 
     def create_like(self, spec: XenSpec, name: str, make_disk: Callable[[Path], None]) -> XenMachine:
         """Make a machine of the same kind as `spec`, with the disk that `make_disk` writes."""
@@ -118,12 +125,7 @@ class XenEngine(LibvirtEngine[XenMachine]):
     def _check_room(self, image: Image, memory_bytes: int, disk_bytes: int) -> None:
         from ..hosts.doctor import require_disk
 
-        self._check_memory(memory_bytes)
-        if disk_bytes < (least := image.disk.stat().st_size):
-            raise InvalidValue(
-                f"a disk of {format_size(disk_bytes)} cannot hold the image {image.name}",
-                hint=f"give {format_size(least)} or more",
-            )
+        self._check_sizes(image, memory_bytes, disk_bytes)
         with spoken(self.host.name):
             free = self.connection().getFreeMemory()
         if free < memory_bytes + _OVERHEAD:
@@ -134,22 +136,7 @@ class XenEngine(LibvirtEngine[XenMachine]):
             )  # fmt: skip
         require_disk(self.host.lab.folder, 2 * memory_bytes, self.carrier)
 
-    @staticmethod
-    def _check_memory(memory_bytes: int) -> None:
-        if memory_bytes < _LEAST_MEMORY:
-            raise InvalidValue(
-                f"{format_size(memory_bytes)} of memory are too little to boot",
-                hint=f"give {format_size(_LEAST_MEMORY)} or more",
-            )
-
     # Disks
-
-    def _overlay(self, target: Path, image: Image, spec: XenSpec) -> None:
-        """Make a qcow2 file that shows the image's disk and keeps what is written."""
-        self.carrier.run(
-            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.disk), str(target),
-             str(spec.disk_bytes)], check=True,
-        )  # fmt: skip
 
     def make_raw(self, target: Path, size_bytes: int) -> None:
         """Make an empty file of this size, which takes room as it is written to."""
@@ -257,18 +244,10 @@ class XenEngine(LibvirtEngine[XenMachine]):
         self._asked.clear()
 
     def form_fields(self) -> list[Field]:
-        def memory(value: Any) -> None:
-            self._check_memory(parse_size(value, "memory size"))
-
-        def disk(value: Any) -> None:
-            parse_size(value, "disk size")
-
         return [
             self._name_field("dom"),
             Field("kind", "Kind", "text", KINDS[0], check_kind, help=", ".join(KINDS)),
-            Field("memory", "Memory", "text", "128 MiB", memory, help="such as 128 MiB"),
-            Field("vcpus", "Processors", "number", 1, check_vcpus, help="1 to 8"),
-            Field("disk", "Disk", "text", "256 MiB", disk, help="such as 1 GiB"),
+            *self._size_fields(),
             self._networks_field(),
         ]
 
