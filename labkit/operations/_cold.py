@@ -15,14 +15,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._changes import What
-from ..errors import Busy, EngineError, InvalidValue, LabError, NotSupported
-from ..hosts.base import drop_reserved
+from ..errors import EngineError, InvalidValue, LabError, NotSupported
 from ..machines import _cards
 from ..machines.base import MOVING
 from ..machines.spec import State
+from ._arriving import ARRIVING, ArrivingMigration
 from ._client import Client, ClientView
 from ._flow import Flow
-from .migration import Migration
 from .plan import check_host, speed
 from .spec import MigrationOptions, MigrationPlan, MigrationSample, Obstacle
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 WITH_MEMORY = "with its memory: checkpointed by CRIU, copied, restored"
 COLD = "cold: stopped, copied, started"
-ARRIVING = "arriving"  # the folder among a machine's notes while the destination has something of it
 _STOPPING = "stopping"  # a file in the folder MOVING once it was told to stop
 _STOP_S = 30
 _ANSWER_S = 10
@@ -116,7 +114,7 @@ def _room(to: Host, size_bytes: int) -> list[Obstacle]:
     return []
 
 
-class ColdMigration(Migration):
+class ColdMigration(ArrivingMigration):
     """The move of a container: stop, copy, start; with its memory where that can go along.
 
     Parameters
@@ -171,28 +169,8 @@ class ColdMigration(Migration):
         # Of the lab's notes it has only that the machine has come, if it has.
         return [_sh(_UNLESS_ON, notes, to.name, *words) for words in (ending, ["rm", "-rf", "--", notes])]
 
-    def _hold(self) -> None:
-        super()._hold()
-        arriving = self.machine.notes / ARRIVING
-        undo = [*self._taking_back(), ["rm", "-rf", "--", str(arriving)]]
-        try:
-            drop_reserved(self.destination, arriving)  # of a destination that died together with who moved the machine
-            commit = self._held.enter_context(self.destination.reserve_folder(arriving, undo))
-        except BaseException as error:
-            super()._release()
-            self._held.close()
-            if isinstance(error, FileExistsError):
-                raise Busy(
-                    f"{self.destination.name} is still clearing away what came of {self.machine.name} before",
-                    machine=self.machine.name, host=self.destination.name, hint="try again in a moment",
-                ) from error  # fmt: skip
-            raise
-        self._commit_there: Callable[[], object] = commit
-
     def _release(self) -> None:
-        with contextlib.suppress(LabError):
-            self._commit_there()
-        drop_reserved(self.destination, self.machine.notes / ARRIVING)
+        self._release_there()
         with contextlib.suppress(OSError):
             (self.machine.notes / MOVING / _STOPPING).unlink()
         super()._release()

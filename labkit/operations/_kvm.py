@@ -178,35 +178,6 @@ def is_half(domain: libvirt.virDomain) -> bool:
         return False
 
 
-class Marks:
-    """When a machine stood still on one host and went on on the other, as libvirt's events tell."""
-
-    def __init__(self, machine: str, source: Host, destination: Host) -> None:
-        self._name = machine
-        self.stopped_s = self.resumed_s = 0.0
-        self.is_postcopy = False
-        self._ears = [
-            (source.libvirt.listeners, self._at_source),
-            (destination.libvirt.listeners, self._at_destination),
-        ]
-        for listeners, ear in self._ears:
-            listeners.append(ear)
-
-    def _at_source(self, name: str, event: int, detail: int) -> None:
-        if name == self._name and event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
-            self.is_postcopy |= detail == libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY
-            self.stopped_s = self.stopped_s or time.monotonic()
-
-    def _at_destination(self, name: str, event: int, _detail: int) -> None:
-        if name == self._name and event == libvirt.VIR_DOMAIN_EVENT_RESUMED:
-            self.resumed_s = self.resumed_s or time.monotonic()
-
-    def close(self) -> None:
-        """Hear no more."""
-        for listeners, ear in self._ears:
-            listeners.remove(ear)
-
-
 # ── What is where ─────────────────────────────────────────────────────────────────────────────
 
 

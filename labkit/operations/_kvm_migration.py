@@ -19,7 +19,7 @@ from ..storage.images import Image
 from ..storage.images import get as get_image
 from . import _kvm, _tls
 from ._client import Client, ClientView
-from .migration import Migration
+from ._libvirt_migration import LibvirtMigration, Marks
 from .plan import on_the_way
 from .plan import plan as make_plan
 from .spec import MigrationOptions, MigrationPlan, MigrationSample
@@ -35,23 +35,14 @@ _DEAF_S = 3  # how long the destination may take to notice that the network is c
 _ABORT_S = 60  # from the order to stop until libvirt must have stopped
 
 
-class KvmMigration(Migration):
+class KvmMigration(LibvirtMigration):
     """The move of a QEMU machine."""
 
     machine: KvmMachine
 
     def __init__(self, machine: KvmMachine, to: Host, options: MigrationOptions) -> None:
-        self._marks: _kvm.Marks | None = None
         self._image: Image | None = None
         super().__init__(machine, to, options)
-
-    @property
-    def stopped_s(self) -> float:
-        return self._marks.stopped_s if self._marks else 0.0
-
-    @property
-    def resumed_s(self) -> float:
-        return self._marks.resumed_s if self._marks else 0.0
 
     def start_postcopy(self) -> None:
         """Let the machine go on at the destination now; the rest of its memory follows (needs ``postcopy=True``)."""
@@ -174,7 +165,7 @@ class KvmMigration(Migration):
         parameters = _kvm.parameters_of(self.options, self.destination, running=running)
         if copy:
             parameters |= _kvm.with_disk(domain, str(copy), self._image)
-        marks = self._marks = _kvm.Marks(self.machine.name, self.source, self.destination)
+        marks = self._marks = Marks(self.machine.name, self.source, self.destination)
         with _libvirt.spoken(self.source.name, self.machine.name):
             if self.options.downtime_s and running:
                 domain.migrateSetMaxDowntime(round(self.options.downtime_s * 1000))
@@ -203,7 +194,7 @@ class KvmMigration(Migration):
             self._check(deadline)
             time.sleep(_AGAIN_S)
 
-    def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: _kvm.Marks, deadline: float) -> None:
+    def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: Marks, deadline: float) -> None:
         broken_s = time.monotonic()
         while not moving.done():
             with contextlib.suppress(libvirt.libvirtError):  # the domain may have left just now

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 import libvirt
 
 from ..errors import LabError, NotFound
-from ..hosts.base import drop_reserved
 from ..machines import _cards, _libvirt
 from ..machines._xen_disks import LET_GO, link_of
 from ..machines.spec import State
 from ..storage.images import get as get_image
+from ._arriving import ArrivingMigration
 from ._client import Client, ClientView
-from ._kvm import Marks
-from .migration import Migration
+from ._libvirt_migration import LibvirtMigration, Marks
 from .plan import check_host, speed
 from .spec import MigrationOptions, MigrationPlan, MigrationSample, Obstacle
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
     from ..machines._xen_machine import XenMachine
 
-ARRIVING = "arriving"  # the folder among a machine's notes while the destination has something of it
 _PORT = 49152
 _USUAL_S = 6.0
 _LOOK_S = 0.1
@@ -120,22 +118,10 @@ def _obstacles(machine: XenMachine, to: Host, options: MigrationOptions, *, runs
     )  # fmt: skip
 
 
-class XenMigration(Migration):
+class XenMigration(ArrivingMigration, LibvirtMigration):
     """The move of a Xen machine."""
 
     machine: XenMachine
-
-    def __init__(self, machine: XenMachine, to: Host, options: MigrationOptions) -> None:
-        self._marks: Marks | None = None
-        super().__init__(machine, to, options)
-
-    @property
-    def stopped_s(self) -> float:
-        return self._marks.stopped_s if self._marks else 0.0
-
-    @property
-    def resumed_s(self) -> float:
-        return self._marks.resumed_s if self._marks else 0.0
 
     def _plan(self) -> MigrationPlan:
         return plan(self.machine, self.destination, self.options)
@@ -149,27 +135,14 @@ class XenMigration(Migration):
         ending = ["sh", "-uc", _SWITCH_OFF, "sh", *self._words(self.source)]
         return [ending] if self._ran else []
 
-    def _hold(self) -> None:
-        super()._hold()
-        notes = self.machine.notes
-        undo = [
+    def _taking_back(self) -> list[list[str]]:
+        return [
             ["sh", "-uc", _TAKE_BACK, "sh", *self._words(self.destination)],
             ["sh", "-uc", LET_GO, "sh", str(link_of(self.machine.name))],
-            ["rm", "-rf", "--", str(notes / ARRIVING)],
         ]
-        try:
-            drop_reserved(self.destination, notes / ARRIVING)
-            commit = self._held.enter_context(self.destination.reserve_folder(notes / ARRIVING, undo))
-        except BaseException:
-            super()._release()
-            self._held.close()
-            raise
-        self._commit_there = commit
 
     def _release(self) -> None:
-        with contextlib.suppress(LabError):
-            self._commit_there()
-        drop_reserved(self.destination, self.machine.notes / ARRIVING)
+        self._release_there()
         super()._release()
 
     # How it is done

@@ -21,7 +21,7 @@ from labkit.errors import Busy, Cancelled, DeadlineExceeded, LabError, NotEnough
 from labkit.hosts.base import Host
 from labkit.machines._kvm_machine import KvmMachine
 from labkit.machines.spec import State
-from labkit.operations import _kvm, _tls
+from labkit.operations import _kvm, _libvirt_migration, _tls
 from labkit.operations.migration import Migration
 from labkit.testing import settle, take_stock
 
@@ -96,7 +96,7 @@ def kill_at(phase: str, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         case "beginning":
             killing(_kvm, "parameters_of")
         case "switching":
-            killing(_kvm.Marks, "_at_source")
+            killing(_libvirt_migration.Marks, "_at_source")
 
 
 @pytest.mark.core
@@ -305,7 +305,8 @@ def test_the_mover_is_killed(
     program = MOVE
     if when == "switching":
         dying = "os.kill(os.getpid(), 9)"
-        program = f"import os\nfrom labkit.operations import _kvm\n_kvm.Marks._at_source = lambda *_: {dying}\n{MOVE}"
+        marks = "from labkit.operations._libvirt_migration import Marks"
+        program = f"import os\n{marks}\nMarks._at_source = lambda *_: {dying}\n{MOVE}"
     mover = python(program, lab.name)
     if when == "copying":
         assert mover.stdout and mover.stdout.readline() == "moving\n"
