@@ -4,21 +4,67 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from .._progress import progress
 from .._values import format_duration
-from ..errors import DeadlineExceeded, LabError
+from ..errors import DeadlineExceeded, ImageDamaged, LabError
+from . import _manifest
 
+B = TypeVar("B", bound="Built")
 _BUILDING = ".building-"
 _WAIT_S = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was built whole into a folder of the cache.
+
+    Attributes
+    ----------
+    folder
+        Where its files lie; they are read-only.
+    digest
+        The SHA-256, in hexadecimal, of the list of them with their own.
+    """
+
+    folder: Path
+    digest: str
+
+    def check(self) -> None:
+        """Compare the files with what was built, as `Image.check` does; raises `ImageDamaged`."""
+        _manifest.check(self.folder, _manifest.read(self.folder))
+
+
+def whole(find: Callable[[], B | None]) -> B | None:
+    """What `find` finds if it is as it was built, marked as used now; else None."""
+    with contextlib.suppress(ImageDamaged):
+        if (found := find()) is not None:
+            found.check()
+            os.utime(found.folder)
+            return found
+    return None
+
+
+@functools.cache
+def key(*modules: ModuleType) -> str:
+    """Twelve hexadecimal digits over everything that decides what is built: the sources of these modules."""
+    total = hashlib.sha256()
+    for module in modules:
+        total.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
+    return total.hexdigest()[:12]
 
 
 @contextmanager

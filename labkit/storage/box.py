@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import functools
 import gzip
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -28,9 +26,9 @@ from pathlib import Path
 from .._paths import cache_home
 from .._progress import Task, progress
 from .._values import format_size
-from ..errors import ImageBuildFailed, ImageDamaged, LabError, NotEnoughDisk, PackageMissing
+from ..errors import ImageBuildFailed, LabError, NotEnoughDisk, PackageMissing
 from . import _box_files, _debian, _manifest, _system
-from ._workshop import alone, discard, sweep, workshop
+from ._workshop import Built, alone, discard, key, sweep, whole, workshop
 
 __all__ = ["NAME", "Box", "archive", "build", "find", "get"]
 
@@ -44,19 +42,8 @@ _ARCHIVE = "labkit-debian.box"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A box in the cache; its files are read-only.
-
-    Attributes
-    ----------
-    folder
-        Where they lie.
-    digest
-        The SHA-256, in hexadecimal, of the list of them with their own.
-    """
-
-    folder: Path
-    digest: str
+class Box(Built):
+    """A box in the cache; its files are read-only."""
 
     @property
     def disk(self) -> Path:
@@ -73,10 +60,6 @@ class Box:
         """Its first root file system."""
         return self.folder / "initrd.img"
 
-    def check(self) -> None:
-        """Compare the files with what was built, as `Image.check` does; raises `ImageDamaged`."""
-        _manifest.check(self.folder, _manifest.read(self.folder))
-
 
 def get() -> Box:
     """Return the box from the cache, checked; build it first if it is not there (minutes).
@@ -85,12 +68,7 @@ def get() -> Box:
     ------
     ImageDamaged, ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
     """
-    with contextlib.suppress(ImageDamaged):
-        if (box := find()) is not None:
-            box.check()
-            os.utime(box.folder)
-            return box
-    return build()
+    return whole(find) or build()
 
 
 def find() -> Box | None:
@@ -109,11 +87,8 @@ def build(*, force: bool = False) -> Box:
     ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
     """
     with alone(_home(), "Vagrant box"):
-        if not force:
-            with contextlib.suppress(ImageDamaged):
-                if (box := find()) is not None:
-                    box.check()
-                    return box
+        if not force and (there := whole(find)):
+            return there
         _build()
         box = find()
         if box is None:
@@ -157,16 +132,7 @@ def _home() -> Path:
 
 
 def _folder() -> Path:
-    return _home() / f"debian-{_key()}"
-
-
-@functools.cache
-def _key() -> str:
-    """Twelve hexadecimal digits over everything that decides what is built."""
-    total = hashlib.sha256()
-    for module in (sys.modules[__name__], _box_files, _system, _debian):
-        total.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
-    return total.hexdigest()[:12]
+    return _home() / f"debian-{key(sys.modules[__name__], _box_files, _system, _debian)}"
 
 
 # ── Building ──────────────────────────────────────────────────────────────────────────────────

@@ -5,10 +5,6 @@ It is a folder ``<cache>/xen/appliance-<key>/``; `hosts.xen` boots it as a virtu
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import hashlib
-import os
 import shutil
 import sys
 import time
@@ -18,9 +14,9 @@ from pathlib import Path
 from .._paths import cache_home, disk_room
 from .._progress import Task, progress
 from .._values import format_size
-from ..errors import ImageBuildFailed, ImageDamaged, NotEnoughDisk
+from ..errors import ImageBuildFailed, NotEnoughDisk
 from . import _debian, _manifest, _system, _xen_files
-from ._workshop import alone, discard, sweep, workshop
+from ._workshop import Built, alone, discard, key, sweep, whole, workshop
 
 __all__ = ["Appliance", "build", "find", "get", "home"]
 
@@ -32,19 +28,8 @@ _FILES = (*_PARTS.values(), "root.img")
 
 
 @dataclass(frozen=True, slots=True)
-class Appliance:
-    """An appliance in the cache; its files are read-only.
-
-    Attributes
-    ----------
-    folder
-        Where they lie.
-    digest
-        The SHA-256, in hexadecimal, of the list of them with their own.
-    """
-
-    folder: Path
-    digest: str
+class Appliance(Built):
+    """An appliance in the cache; its files are read-only."""
 
     @property
     def hypervisor(self) -> Path:
@@ -66,10 +51,6 @@ class Appliance:
         """The file system of domain 0, raw, never written to."""
         return self.folder / "root.img"
 
-    def check(self) -> None:
-        """Compare the files with what was built, as `Image.check` does; raises `ImageDamaged`."""
-        _manifest.check(self.folder, _manifest.read(self.folder))
-
 
 def get() -> Appliance:
     """Return the appliance from the cache, checked; build it first if it is not there (minutes).
@@ -78,7 +59,7 @@ def get() -> Appliance:
     ------
     ImageDamaged, ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
     """
-    return _whole() or build()
+    return whole(find) or build()
 
 
 def find() -> Appliance | None:
@@ -97,7 +78,7 @@ def build(*, force: bool = False) -> Appliance:
     ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
     """
     with alone(home(), "Xen appliance"):
-        if not force and (there := _whole()):
+        if not force and (there := whole(find)):
             return there
         _build()
         if made := find():
@@ -112,26 +93,8 @@ def home() -> Path:
     return folder
 
 
-def _whole() -> Appliance | None:
-    with contextlib.suppress(ImageDamaged):
-        if (found := find()) is not None:
-            found.check()
-            os.utime(found.folder)
-            return found
-    return None
-
-
 def _folder() -> Path:
-    return home() / f"appliance-{_key()}"
-
-
-@functools.cache
-def _key() -> str:
-    """Twelve hexadecimal digits over everything that decides what is built."""
-    total = hashlib.sha256()
-    for module in (sys.modules[__name__], _xen_files, _system, _debian):
-        total.update(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest())
-    return total.hexdigest()[:12]
+    return home() / f"appliance-{key(sys.modules[__name__], _xen_files, _system, _debian)}"
 
 
 def _build() -> None:
