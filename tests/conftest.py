@@ -49,15 +49,12 @@ def lab_name() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab of two hosts for the tests of one module; LABKIT_TEST_HOSTS makes them of ``vagrant`` or ``xen``."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
+    from _lab import lab_of
     from _vagrant import wanted_hosts
 
-    with Lab(name, hosts=wanted_hosts()) as shared:
+    with lab_of(wanted_hosts()) as shared:
         shared.networks.create("lan")
         yield shared
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture

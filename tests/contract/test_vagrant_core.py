@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
+from _lab import lab_of
 from _vagrant import FOLDER, needs_vagrant
 
 from labkit import Lab, Vagrant
@@ -13,7 +13,6 @@ from labkit.errors import InvalidState
 from labkit.hosts.vagrant_hosts import VagrantHost
 from labkit.machines.base import Machine
 from labkit.machines.spec import State
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("vagrant"), needs_vagrant]
 PATIENCE_S = 600  # the processor is emulated
@@ -22,13 +21,9 @@ PATIENCE_S = 600  # the processor is emulated
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A host in namespaces, and one of ``vagrant/hosts.yml``."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["near", Vagrant(FOLDER, only=("alpha",))]) as made:
+    with lab_of(["near", Vagrant(FOLDER, only=("alpha",))]) as made:
         made.networks.create("lan")
         yield made
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture(scope="module")

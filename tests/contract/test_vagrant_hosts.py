@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 
 import pytest
+from _lab import lab_of
 from _vagrant import FOLDER, needs_vagrant
 
 from labkit import Lab, Vagrant
@@ -14,7 +14,6 @@ from labkit.errors import LabError, NotFound, NotSupported, Unreachable
 from labkit.hosts.vagrant import VagrantState
 from labkit.hosts.vagrant_hosts import CARRIER, VagrantHost
 from labkit.machines.base import Machine
-from labkit.testing import settle, take_stock
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,13 +27,9 @@ PATIENCE_S = 600  # the processors are emulated
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A host in namespaces, and the two of ``vagrant/hosts.yml``."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["near", Vagrant(FOLDER)]) as made:
+    with lab_of(["near", Vagrant(FOLDER)]) as made:
         made.networks.create("lan")
         yield made
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 
 import libvirt
 import pytest
+from _lab import lab_of
 
 from labkit import Lab, Xen
 from labkit.errors import InvalidValue, NameInUse, NotSupported
 from labkit.hosts.vagrant_hosts import CARRIER
 from labkit.hosts.xen import SUBNET, XenHost, XenState
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("xen")]
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), 60)"
@@ -23,13 +22,9 @@ TOLERANCE_S = 10.0  # of clocks, on a machine with other work
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A host in namespaces, and two that boot Xen."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["near", Xen("xena")]) as made:
+    with lab_of(["near", Xen("xena")]) as made:
         made.add_host("xenb", provider="xen")
         yield made
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture(scope="module")

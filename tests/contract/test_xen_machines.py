@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +11,13 @@ from pathlib import Path
 
 import _wait
 import pytest
+from _lab import lab_of
 from _xen import PATIENCE_S
 
 from labkit import Lab, Xen
 from labkit.errors import InvalidState, InvalidValue, NameInUse, NotEnoughMemory, NotFound, NotSupported
 from labkit.machines._xen_machine import XenMachine
 from labkit.machines.spec import State
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("xen")]
 wait_until = partial(_wait.until, timeout_s=120)
@@ -28,13 +27,9 @@ REPOSITORY = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab with a host that boots Xen, beside one in namespaces."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["near", Xen("xena")]) as made:
+    with lab_of(["near", Xen("xena")]) as made:
         made.networks.create("lan", host="xena")
         yield made
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture(scope="module")

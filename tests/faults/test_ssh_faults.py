@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _lab import lab_of
 from _server import SSHD, Server, server
 from _wait import until
 
@@ -33,7 +34,7 @@ from labkit.hosts._checks import find_program
 from labkit.hosts._doctor_remote import examine_server
 from labkit.hosts.base import Host
 from labkit.hosts.remote import RemoteHost
-from labkit.testing import settle, take_stock
+from labkit.testing import take_stock
 
 pytestmark = [
     pytest.mark.core,
@@ -47,12 +48,8 @@ BOUND_S = 60
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab for servers that do not work."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha"]) as shared:
+    with lab_of(["alpha"]) as shared:
         yield shared
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture

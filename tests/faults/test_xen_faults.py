@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from _lab import lab_of
 from _wait import until
 
 from labkit import Lab, Xen
@@ -25,12 +26,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_gro
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["near"]) as made:
+    with lab_of(["near"]) as made:
         yield made
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture

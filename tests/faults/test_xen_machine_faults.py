@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from subprocess import Popen
 from typing import Any
 
 import pytest
+from _lab import lab_of
 from _wait import until
 from _xen import PATIENCE_S
 
@@ -20,7 +20,6 @@ from labkit.errors import LabError, LabGone, NameInUse, NotFound
 from labkit.hosts.xen import XenHost
 from labkit.machines._xen_machine import XenMachine
 from labkit.machines.spec import State
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("xen")]
 _CREATE = """
@@ -33,13 +32,9 @@ Lab.attach(sys.argv[1])["xena"].xen.create("half", networks=["lan"], timeout_s=9
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab with one host that boots Xen."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=[Xen("xena")]) as made:
+    with lab_of([Xen("xena")]) as made:
         made.networks.create("lan", host="xena")
         yield made
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture(scope="module")
