@@ -22,6 +22,7 @@ from . import _libvirtd
 from ._channel import Channel
 
 if TYPE_CHECKING:
+    from ..lab import Lab
     from .base import Host
 
 Note = dict[str, Any]
@@ -79,6 +80,13 @@ def show_ways(host: Host) -> None:
     for subnet, way in ways:
         if way != host.address:
             host.run(["ip", "route", "replace", subnet, "via", way], check=True)
+
+
+def show_ways_to_all(lab: Lab) -> None:
+    """Have all namespace hosts of a lab know them."""
+    for host in lab:
+        if host.provider == "namespace" and host.is_alive:
+            show_ways(host)
 
 
 def _argv(note: Note) -> list[str]:

@@ -108,9 +108,7 @@ class VagrantHost(RemoteHost):
         self.run(["date", "-s", f"@{time.time():.3f}"], check=True)  # in memory on a disk none passes
         # Where QEMU looks for the certificates with which machines move.
         self.run(["sh", "-euc", _CERTIFICATES, "sh", str(tls_folder(self.folder))], check=True)
-        for other in self.lab:
-            if other.provider == "namespace" and other.is_alive:
-                _remotes.show_ways(other)
+        _remotes.show_ways_to_all(self.lab)
 
     def halt(self) -> None:
         """Shut it down; `resume` boots it."""

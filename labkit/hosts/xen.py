@@ -239,9 +239,7 @@ class XenHost(RemoteHost):
 
     def join(self) -> None:
         """Have the lab's other hosts know the way to it, by its carrier."""
-        for other in self.lab:
-            if other.provider == "namespace" and other.is_alive:
-                _remotes.show_ways(other)
+        _remotes.show_ways_to_all(self.lab)
 
     def destroy(self) -> None:
         """End the virtual machine with all machines on it, and remove its files; the lab forgets it."""
