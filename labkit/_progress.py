@@ -54,6 +54,55 @@ class Sink(Protocol):
         """Show how it ended, such as ``done in 3.2 s``."""
 
 
+class _Later:
+    """Calls that are due at a time, made by one thread for all: a thread for each verb costs more than most verbs."""
+
+    _IDLE_S = 10.0  # so long the thread waits for more to do
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._wakes_at = 0.0  # when the thread looks again by itself
+        self._pid = 0  # of the process that has the thread: one that was forked has none
+
+    def call(self, at: float, key: object, what: Callable[[], None]) -> None:
+        """Have `what` called at the time `at` of the monotonic clock, unless `key` is forgotten before."""
+        with self._changed:
+            self._due[key] = at, what
+            if self._pid != os.getpid():
+                threading.Thread(target=self._serve, name="labkit later", daemon=True).start()
+                self._pid = os.getpid()
+            elif at < self._wakes_at:
+                self._changed.notify()
+
+    def forget(self, key: object) -> None:
+        """Do not make the call that was asked for with `key`."""
+        with self._changed:
+            self._due.pop(key, None)
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                ready = [what for at, what in self._due.values() if at <= now]
+                self._due = {key: call for key, call in self._due.items() if call[0] > now}
+                if not ready:
+                    self._wakes_at = min((at for at, _what in self._due.values()), default=now + self._IDLE_S)
+                    woken = self._changed.wait(self._wakes_at - now)
+                    if not woken and not self._due:
+                        self._pid = 0
+                        return
+            try:
+                for what in ready:
+                    what()
+            except BaseException:
+                self._pid = 0  # the next call gets a thread of its own
+                raise
+
+
+_later = _Later()
+
+
 class Work:
     """A piece of work: what it tells about itself, and whether somebody has asked it to stop.
 
@@ -78,10 +127,9 @@ class Work:
         self._owner = threading.current_thread()
         self._cancelled = False
         self._ended = False
-        self._timer = threading.Timer(quiet_s, self._show) if quiet_s else None
-        if self._timer:
-            self._timer.daemon = True
-            self._timer.start()
+        self._is_quiet = bool(quiet_s)
+        if quiet_s:
+            _later.call(self.began + quiet_s, self, self.show)
 
     def phase(self, text: str, fraction: float | None = None) -> None:
         """Say what is done now and, where known, which part of the whole (0 to 1) is done."""
@@ -104,11 +152,11 @@ class Work:
     def _tell(self) -> None:
         if self._follower:
             self._follower(self._phase, self._fraction)
-        if self._timer is None or self._sink:
-            self._show()
+        if not self._is_quiet or self._sink:
+            self.show()
 
-    def _show(self) -> None:
-        """Show it; called by the timer, too, once it has taken long enough to be worth it."""
+    def show(self) -> None:
+        """Show it; called as well once it has taken long enough to be worth it."""
         with self._lock:
             if self._ended:
                 return
@@ -140,8 +188,8 @@ class Work:
         """Show how it ended; nothing is shown if it was quicker than it would have been worth."""
         with self._lock:
             self._ended = True
-            if self._timer:
-                self._timer.cancel()
+            if self._is_quiet:
+                _later.forget(self)
             if self._sink:
                 self._sink.end(how)
 

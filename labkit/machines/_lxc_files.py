@@ -33,6 +33,7 @@ read -r _ outside _ </proc/self/uid_map
 [ "$outside" = 0 ] && more= || more=,userxattr
 mount -t overlay labkit -o "lowerdir=lower,upperdir=upper,workdir=work$more" rootfs
 """
+_FAULT = "fault"  # the file with why it could not be started; its process 1 cannot write it
 _NO_CGROUPS = """
 name=$1
 set --
@@ -296,7 +297,21 @@ def state_file(host: Host, name: str, what: str) -> str | None:
 
 
 def forget_state(host: Host, name: str) -> None:
-    """Remove what process 1 has noted when it last ran."""
+    """Remove what process 1 has noted when it last ran, and why there was none."""
     with host.files.together() as files:
         for what in ("ready", "up", "exit"):
             files.remove(place(host, name) / "own" / "state" / what)
+        files.remove(place(host, name) / _FAULT)
+
+
+def note_fault(host: Host, name: str, fault: str) -> None:
+    """Note why it could not be started, for whoever asks how it is."""
+    with contextlib.suppress(FileNotFoundError):  # an ephemeral one has removed itself
+        host.files.write(place(host, name) / _FAULT, fault)
+
+
+def has_failed(host: Host, name: str) -> bool:
+    """Whether a container that is not running could not be started, or ended with an exit code that is not 0."""
+    if host.files.exists(place(host, name) / _FAULT):
+        return True
+    return state_file(host, name, "exit") not in (None, "", "0")

@@ -120,9 +120,8 @@ class LxcMachine(Machine):
             self.told(state)
 
     def _ended(self) -> State:
-        """What a container that ended has come to: its command's exit code tells."""
-        code = _lxc_files.state_file(self.host, self.name, "exit")
-        return State.FAILED if code not in (None, "", "0") else State.STOPPED
+        """What a container that ended has come to."""
+        return State.FAILED if _lxc_files.has_failed(self.host, self.name) else State.STOPPED
 
     def refresh(self) -> State:
         told = self._command("lxc-info", "--state")
@@ -175,7 +174,9 @@ class LxcMachine(Machine):
                 raise self._unfit("start", state, State.STOPPED)
             if state in (State.RUNNING, State.STARTING) and launched.ran_already:
                 return
-            raise self._died(f"liblxc could not start it: {launched.fault or 'it says nothing'}")
+            fault = launched.fault or "it says nothing"
+            _lxc_files.note_fault(self.host, self.name, fault)  # before liblxc's own word of its end is heard
+            raise self._died(f"liblxc could not start it: {fault}")
         self._attached_s = self._counted_s = 0.0
         if self.spec.command and (code := _lxc_start.wait_for_command(self.host, self.name, deadline)):
             raise self._died(f"its command ended at once with exit code {code}")

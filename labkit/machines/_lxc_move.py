@@ -40,7 +40,7 @@ set -- "$name"
 {_lxc_files.MOUNT}"""
 _START = """
 lxc-stop "--name=$1" --timeout=20 2>/dev/null
-rm -f "/var/lib/lxc/$1/own/state/ready" "/var/lib/lxc/$1/own/state/up" "/var/lib/lxc/$1/own/state/exit"
+cd "/var/lib/lxc/$1" && rm -f own/state/ready own/state/up own/state/exit fault
 exec lxc-start "--name=$1"
 """
 

@@ -112,6 +112,7 @@ def test_liblxc_is_quoted_when_it_cannot_start(lab: Lab) -> None:
     with pytest.raises(EngineError, match="liblxc"):
         box.start()
     assert box.state is State.FAILED
+    assert box.refresh() is State.FAILED  # whoever asks is told so, whatever liblxc says of it
     config.write_text(whole)
     box.start()
     assert box.run(["true"]).ok

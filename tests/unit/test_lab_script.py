@@ -25,6 +25,13 @@ PROGRAMS = (
 )
 # fmt: on
 ECHO = '#!/bin/sh\nprintf "%s" "${0##*/}"; for a; do printf " <%s>" "$a"; done; echo\n'
+JUPYTERLAB = """
+import sys
+
+def main():
+    assert sys.modules["rfc3987_syntax"] is None  # it would cost two seconds
+    print(sys.argv[0], *(f"<{argument}>" for argument in sys.argv[1:]))
+"""
 
 
 class Machine:
@@ -62,7 +69,12 @@ class Machine:
         (self.venv / "bin/python3").symlink_to("/usr/bin/python3")
         for name in ("labkit", "ruff", "mypy", "pytest"):
             self.command(name, ECHO, self.venv / "bin")
-        self.command("jupyter-lab", f"{ECHO}# {self.venv}/bin/python3\n", self.venv / "bin")
+        self.command("jupyter-lab", f"#!{self.venv}/bin/python3\n", self.venv / "bin")
+        (self.venv / "pyvenv.cfg").write_text("home = /usr/bin\n")
+        minor = Path("/usr/bin/python3").resolve().name
+        jupyterlab = self.venv / "lib" / minor / "site-packages/jupyterlab"
+        jupyterlab.mkdir(parents=True)
+        (jupyterlab / "labapp.py").write_text(JUPYTERLAB)
         (self.venv / ".lab").mkdir()
         for name in ("course", "test", "image", "lock"):
             (self.venv / ".lab" / name).write_text(self.stamp() if stamp is None else stamp)

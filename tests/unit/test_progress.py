@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+import time
 
-from labkit._progress import progress
+import pytest
+from _wait import until
+
+from labkit._progress import Sink, Work, progress
 
 
 def test_details_do_not_fill_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,3 +31,26 @@ def test_details_of_a_part_are_shown_by_the_whole(monkeypatch: pytest.MonkeyPatc
     with progress("whole") as whole, progress("part") as part:
         part.detail("7 packets", 0.5)
         assert "7 packets" in vars(whole).values()
+
+
+def test_only_what_takes_long_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A quick piece of work shows nothing; one that goes on is shown, also after another one could not be."""
+    monkeypatch.setenv("LABKIT_PROGRESS", "lines")
+    monkeypatch.setattr(threading, "excepthook", lambda _told: None)
+
+    def cannot_be_shown(_work: Work) -> Sink:
+        raise OSError
+
+    def said() -> str:
+        told = capsys.readouterr()
+        return told.out + told.err
+
+    with progress("quick", quiet_s=0.2):
+        pass
+    broken = Work("broken", 0.05, cannot_be_shown, None)
+    time.sleep(0.4)
+    broken.end("done")
+    assert not said()
+    with progress("slow", quiet_s=0.05) as task:
+        task.phase("going on")
+        until(lambda: "slow: going on" in said(), "it is shown")
