@@ -32,12 +32,10 @@ from ..errors import (
     NameInUse,
     NotEnough,
     NotSupported,
-    PackageMissing,
 )
 from ..storage import xen as appliances
 from . import _launch, _remotes
 from ._channel import Channel
-from ._checks import find_program, install
 from ._libvirtd import last_lines
 from ._login import Login
 from ._xen_line import Monitor
@@ -394,7 +392,8 @@ class _Clone:
         ident = uuid.uuid4()
         key, own = machine.folder / "key", machine.folder / "host-key"
         for path in (key, own):
-            _make_key(path)
+            keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "labkit", "-f", str(path)]
+            self._carrier.run(keygen, check=True)
         known = machine.folder / "known_hosts"
         known.write_text(f"xen-{ident} {own.with_suffix('.pub').read_text()}")
         number = int(address.rpartition(".")[2])
@@ -410,16 +409,6 @@ class _Clone:
         options = (f"HostKeyAlias=xen-{ident}", f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes",
                    "KexAlgorithms=curve25519-sha256", f"ConnectTimeout={_CONNECT_S:.0f}")  # fmt: skip
         return Login(f"root@{address}", None, str(key), options)
-
-
-def _make_key(path: Path) -> None:
-    program = find_program("ssh-keygen")
-    if not program:
-        raise PackageMissing("ssh-keygen is not installed", hint=install("ssh-keygen"))
-    argv = [program, "-q", "-t", "ed25519", "-N", "", "-C", "labkit", "-f", str(path)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        raise EngineError(f"ssh-keygen could not make a key: {done.stderr.strip()[-300:]}")
 
 
 def _nested() -> bool:

@@ -16,7 +16,7 @@ import libvirt
 from .._values import check_cpus, check_name, format_count, format_size
 from ..errors import InvalidState, NameInUse, NotFound, NotSupported
 from ..hosts import _cgroups
-from . import _cards, _kvm_cards
+from . import _cards, _libvirt_cards
 from ._agent import Agent
 from ._bulk_stats import STATS, sample_of
 from ._domain import alias, check_vcpus, interface_element, read_spec
@@ -186,7 +186,7 @@ class KvmMachine(LibvirtMachine):
             self.refresh()
             with spoken(self.host.name, self.name):
                 then = read_spec(self.domain().XMLDesc())
-            _kvm_cards.after_revert(self, then)
+            _libvirt_cards.after_revert(self, then)
         if self.state is State.RUNNING:
             self.become(time.monotonic() + 60)  # its clock stands still since the snapshot
             _cards.restore_links(self)
@@ -225,16 +225,16 @@ class KvmMachine(LibvirtMachine):
     # Its connections
 
     def host_link(self, network: str) -> str:
-        return _kvm_cards.host_link(self, network)
+        return _libvirt_cards.host_link(self, network)
 
     def plug(self, card: NetworkInterface, *, live: bool) -> NetworkInterface:
         element = interface_element(card)
         SubElement(element, "alias", name=alias(card.network))
-        _kvm_cards.plug(self, card, element, live=live)
+        _libvirt_cards.plug(self, card, element, live=live)
         return card
 
     def unplug(self, card: NetworkInterface, *, live: bool) -> None:
-        _kvm_cards.unplug(self, card, live=live)
+        _libvirt_cards.unplug(self, card, live=live)
 
     def unplugging(self, network: str) -> list[list[str]]:
         take = [*self._engine.virsh(), "detach-device-alias", self.name, alias(network)]
@@ -242,8 +242,8 @@ class KvmMachine(LibvirtMachine):
 
     def connected(self, interfaces: tuple[NetworkInterface, ...]) -> None:
         spec = replace(self.spec, interfaces=interfaces)
-        _kvm_cards.note(self, spec)
+        _libvirt_cards.note(self, spec)
         self.spec = spec
 
     def set_carrier(self, network: str, *, up: bool) -> None:
-        _kvm_cards.set_carrier(self, network, up=up)
+        _libvirt_cards.set_carrier(self, network, up=up)

@@ -20,8 +20,8 @@ from .._values import parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue
 from . import _cards, _libvirt
 from ._agent import GuestAgent
-from ._kvm_line import SerialLine, shell
 from ._libvirt import spoken
+from ._libvirt_line import SerialLine, shell
 from ._serial import SerialConsole
 from .base import Machine, verb
 from .spec import MachineSpec, State

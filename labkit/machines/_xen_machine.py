@@ -16,7 +16,7 @@ import libvirt
 
 from .._values import check_cpus, check_name, format_count, format_size
 from ..errors import EngineError, InvalidValue, NameInUse, NotFound, NotSupported
-from . import _cards, _kvm_cards
+from . import _cards, _libvirt_cards
 from ._agent import Unanswered
 from ._domain import check_vcpus
 from ._libvirt import spoken
@@ -254,7 +254,7 @@ class XenMachine(LibvirtMachine):
             self._restore(folder / "memory")
         self.refresh()
         if then.interfaces != self.spec.interfaces:
-            _kvm_cards.after_revert(self, then)
+            _libvirt_cards.after_revert(self, then)
             self._note(self.spec)
         if self.state is State.RUNNING:
             self.become(time.monotonic() + 120)
@@ -294,14 +294,14 @@ class XenMachine(LibvirtMachine):
         return interface_element(self.name, card, self.host.lab.networks[card.network].bridge)
 
     def host_link(self, network: str) -> str:
-        return _kvm_cards.host_link(self, network)
+        return _libvirt_cards.host_link(self, network)
 
     def plug(self, card: NetworkInterface, *, live: bool) -> NetworkInterface:
-        _kvm_cards.plug(self, card, self._element(card), live=live)
+        _libvirt_cards.plug(self, card, self._element(card), live=live)
         return card
 
     def unplug(self, card: NetworkInterface, *, live: bool) -> None:
-        _kvm_cards.unplug(self, card, live=live)
+        _libvirt_cards.unplug(self, card, live=live)
 
     def unplugging(self, network: str) -> list[list[str]]:
         address, bridge = self._engine.virsh()[-1], self.host.lab.networks[network].bridge
