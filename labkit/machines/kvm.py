@@ -141,8 +141,10 @@ class KvmEngine(LibvirtEngine[KvmMachine]):
         virsh = self.virsh()
         folder = str(machine_folder(self.host, name))
         return [
-            [*virsh, "destroy", name], [*virsh, "undefine", name], ["rm", "-rf", "--", folder],
+            [*virsh, "destroy", name], [*virsh, "undefine", name],
+            ["find", folder, "-mindepth", "1", "-maxdepth", "1", "!", "-name", "host", "-exec", "rm", "-rf", "{}", "+"],
             [*virsh, "destroy", name],  # what libvirt was still about to start
+            ["rm", "-rf", "--", folder],  # last: now the name is free
         ]  # fmt: skip
 
     def _make(
