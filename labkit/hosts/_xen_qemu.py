@@ -12,10 +12,11 @@ from ..errors import NotEnoughMemory, PackageMissing
 from ..storage._system import BROKEN_FLAGS
 from ..storage.xen import Appliance
 from ._checks import find_program, install
+from .acceleration import SLOW_FLAGS
 
 QEMU = "qemu-system-x86_64"
 # With these, domain 0 goes wrong on an emulated processor while a PVH machine runs.
-EMULATED = ",".join(["max", *(f"{flag}=off" for flag in BROKEN_FLAGS)])
+EMULATED = ",".join(["max", *(f"{flag}=off" for flag in (*BROKEN_FLAGS, *SLOW_FLAGS))])
 _MAC = "52:54:00:00:00:01"  # a copy gets one of its own in domain 0
 _MARGIN_BYTES = 256 * 2**20
 _XEN = (

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from ..errors import InvalidValue
+from ..hosts.acceleration import SLOW_FLAGS
 from .spec import KvmSpec, NetworkInterface
 
 NAMESPACE = "https://labkit.invalid/machine"
@@ -74,8 +75,9 @@ class Domain:
         features = SubElement(root, "features")
         SubElement(features, "acpi")
         SubElement(features, "apic")
-        mode = "host-passthrough" if self.accelerated else "maximum"
-        SubElement(root, "cpu", mode=mode)
+        processor = SubElement(root, "cpu", mode="host-passthrough" if self.accelerated else "maximum")
+        for flag in () if self.accelerated else SLOW_FLAGS:
+            SubElement(processor, "feature", policy="disable", name=flag)
         SubElement(root, "clock", offset="utc")
         _text(root, "on_crash", "destroy")
         self._add_devices(SubElement(root, "devices"))

@@ -22,6 +22,7 @@ from typing import Any
 
 from _debian_root import USER, built, make_disk
 
+from labkit.hosts.acceleration import SLOW_FLAGS
 from labkit.storage import images
 from labkit.storage._system import BROKEN_FLAGS
 
@@ -70,7 +71,8 @@ class Vm:
         )
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi",
-             "-cpu", ",".join(["max", *(f"{flag}=off" for flag in BROKEN_FLAGS)]), "-smp", "2", "-m", "3072",
+             "-cpu", ",".join(["max", *(f"{flag}=off" for flag in (*BROKEN_FLAGS, *SLOW_FLAGS))]),
+             "-smp", "2", "-m", "3072",
              "-nodefaults", "-no-user-config", "-display", "none",
              "-nic", "none", "-no-reboot", "-serial", f"file:{work / 'console'}",
              "-kernel", folder / "vmlinuz", "-initrd", folder / "initrd.img",

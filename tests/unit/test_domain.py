@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from labkit.hosts.acceleration import SLOW_FLAGS
 from labkit.machines._domain import Domain, read_spec, rename
 from labkit.machines.spec import KvmSpec, NetworkInterface
 
@@ -31,6 +32,17 @@ def test_an_emulated_machines_memory_is_looked_through_page_by_page() -> None:
     [size] = [arg for arg in ElementTree.fromstring(DOMAIN.xml()).iter() if "size=1342" in arg.get("value", "")]
     assert int(size.get("value", "").rpartition("=")[2]) % (64 * 4096)
     assert "odd.ram" not in replace(DOMAIN, accelerated=True).xml()
+
+
+def test_only_an_emulated_processor_goes_without_what_is_slow() -> None:
+    """What QEMU emulates slowly is left out; a processor on KVM is the host's own."""
+    emulated, real = (
+        ElementTree.fromstring(replace(DOMAIN, accelerated=kvm).xml()).find("cpu") for kvm in (False, True)
+    )
+    assert emulated is not None
+    assert real is not None
+    assert [flag.attrib for flag in emulated] == [{"policy": "disable", "name": name} for name in SLOW_FLAGS]
+    assert list(real) == []
 
 
 def test_the_specification_comes_back() -> None:
