@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _COMMAND_S = 30.0
 _ASK_AGAIN_S = 5
+_ENDING_S = 3.0
 # On cgroup v1 liblxc sleeps a second if the kernel is not done at once: so it is done before.
 _FREEZE = """
 state=/sys/fs/cgroup/freezer/lxc.payload.$1/freezer.state
@@ -179,10 +180,17 @@ class LxcMachine(Machine):
             raise self._died(f"liblxc could not start it: {fault}")
         self._attached_s = self._counted_s = 0.0
         if self.spec.command and (code := _lxc_start.wait_for_command(self.host, self.name, deadline)):
+            self._wait_until_ended()
             raise self._died(f"its command ended at once with exit code {code}")
         self.told(State.RUNNING)
         _cards.restore_links(self)
         _cards.greet_if_new(self)
+
+    def _wait_until_ended(self) -> None:
+        """Its command has ended: wait until liblxc has noted that, and all that it said before."""
+        deadline = time.monotonic() + _ENDING_S
+        while self.refresh() not in _ENDED and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _died(self, why: str) -> EngineError:
         self.told(State.FAILED)

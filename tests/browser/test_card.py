@@ -34,6 +34,7 @@ def test_verbs_reach_the_engine_and_events_reach_the_card(page: Page, open_noteb
     page.get_by_role("group", name="machine web, stopped").wait_for(timeout=3000)
 
 
+@pytest.mark.slow
 def test_a_command_and_its_failure_show_on_the_card(page: Page, open_notebook: Opener, web: Machine) -> None:
     """`run` asks for a command, shows what came of it as text, and says an error in words."""
     open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"]'))
@@ -117,6 +118,7 @@ def test_destroy_asks_and_the_card_stays_as_a_memory(page: Page, open_notebook: 
     wait_until(lambda: lab.machines() == [])
 
 
+@pytest.mark.slow
 def test_a_reload_brings_all_back(page: Page, open_notebook: Opener, web: Machine) -> None:
     """After the page was loaded again the card is there, live."""
     open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"]'))

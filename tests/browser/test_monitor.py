@@ -96,6 +96,7 @@ def test_a_pause_holds_the_picture(page: Page, open_notebook: Opener) -> None:
     expect(page.locator(".lk-controls")).to_contain_text("live")
 
 
+@pytest.mark.slow
 def test_machines_metrics_and_window_can_be_chosen(page: Page, open_notebook: Opener) -> None:
     """The legend hides a machine in all plots; lists choose machines, hosts and metrics; buttons the window."""
     open_notebook(SETUP, "made_up(3)")
@@ -173,6 +174,7 @@ def test_a_page_that_is_loaded_again_goes_on(page: Page, open_notebook: Opener) 
     wait_until(lambda: paths(page) != before)
 
 
+@pytest.mark.slow
 def test_a_lab_is_shown(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """A machine that works is a line by itself; when it has been destroyed its line is grey and says so."""
     machine = shared_lab["alpha"].lxc.create("worker")

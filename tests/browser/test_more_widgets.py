@@ -57,6 +57,7 @@ def test_the_form_checks_shows_python_and_creates(page: Page, open_notebook: Ope
     assert (made.spec.memory_bytes, made.spec.interfaces[0].network) == (96 * 2**20, "lan")
 
 
+@pytest.mark.slow
 def test_progress_is_shown_and_can_be_cancelled(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """A creation that takes long has a bar with a phase; Cancel ends it, and nothing of it is left."""
     slow = (

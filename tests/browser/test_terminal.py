@@ -54,6 +54,7 @@ def test_two_terminals_see_the_same(page: Page, open_notebook: Opener, web: Mach
     wait_until(lambda: size().split()[0] == str(shown))
 
 
+@pytest.mark.slow
 def test_a_shell_of_its_own(page: Page, open_notebook: Opener, web: Machine) -> None:
     """`shell=True` is a login over the lab's network, with a terminal of the right size."""
     open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"].terminal(shell=True, rows=10)'))

@@ -141,6 +141,7 @@ def test_what_is_dragged_stays_where_it_was_put(page: Page, open_notebook: Opene
     wait_until(lambda: twin.locator(f'rect[x="{put[0]}"][y="{put[1]}"]').count() > 0, 30)
 
 
+@pytest.mark.slow
 def test_fifty_machines_can_be_read(page: Page, open_notebook: Opener) -> None:
     """Of a made-up lab of fifty machines no text overlaps another, in light and dark, wide and narrow."""
     open_notebook(MADE_UP)

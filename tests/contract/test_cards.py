@@ -100,6 +100,7 @@ def test_a_chosen_mac(machine: Machine, dmz: Network) -> None:
     assert list(dmz.leases) == ["peer"]
 
 
+@pytest.mark.slow
 def test_what_is_attached_stays_when_it_starts_again(machine: Machine, engine: Any, dmz: Network) -> None:
     """A connection that was made live, or while it stood still, is there after a start; one that was taken is not."""
     machine.attach("dmz")
@@ -118,6 +119,7 @@ def test_what_is_attached_stays_when_it_starts_again(machine: Machine, engine: A
     machine.detach("dmz")
 
 
+@pytest.mark.slow
 def test_one_made_alone_is_connected_later(machine: Machine, engine: Any, dmz: Network) -> None:
     """A machine that was made without a network gets one, is known by name there, and asks there for names."""
     alone = engine.create("alone")
@@ -194,6 +196,7 @@ def test_a_bandwidth_is_kept_to_in_both_directions(machine: Machine, engine: Any
         peer.destroy()
 
 
+@pytest.mark.slow
 def test_delay_or_its_reason(machine: Machine) -> None:
     """Where the kernel has NETEM a delay is seen twice in each round trip; where not, the error says so."""
     if not machine.host.run(["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "0ms"]).ok:

@@ -41,6 +41,7 @@ def machines(lab: Lab) -> Iterator[dict[str, Machine]]:
     lab.networks.remove("apart")
 
 
+@pytest.mark.slow
 def test_who_is_on_one_network_reaches_each_other(lab: Lab, machines: dict[str, Machine]) -> None:
     """Across engines and hosts a ping and a listening port are reached, a closed one is refused."""
     found = lab.connectivity(["box", "can", "web"], ports=[PORT, CLOSED], names=True, timeout_s=20)

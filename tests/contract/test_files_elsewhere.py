@@ -171,6 +171,7 @@ def test_a_virtual_machine_has_all_its_files_there(far: Host, box: str) -> None:
     assert not machine.notes.exists() and not far.run(["test", "-e", str(machine.notes)]).ok
 
 
+@pytest.mark.slow
 def test_a_second_virtual_machine_uses_what_was_prepared(far: Host, box: str) -> None:
     """The template is made once there; the image did not come again."""
     far.kvm.create(box).destroy()
@@ -228,6 +229,7 @@ def test_it_is_connected_and_disconnected(far: Host, box: str, engine: str) -> N
     machine.destroy()
 
 
+@pytest.mark.slow
 def test_a_virtual_machine_moves_there_and_back(far: Host, box: str) -> None:
     """It runs on with its memory, disk and keys on the host that has other files, and comes back whole."""
     alpha = far.lab["alpha"]
@@ -257,6 +259,7 @@ def test_a_virtual_machine_at_rest_says_that_it_has_to_run(far: Host, box: str) 
     machine.destroy()
 
 
+@pytest.mark.slow
 def test_a_virtual_machine_moves_cold_there_and_back(far: Host, box: str) -> None:
     """Stopped, or with a snapshot, it takes its disk to the host that has other files, and comes back whole."""
     alpha = far.lab["alpha"]

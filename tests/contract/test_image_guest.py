@@ -269,6 +269,7 @@ def test_agent_comes_back(guest: Guest) -> None:
     assert guest.shell("pidof qemu-ga") != before
 
 
+@pytest.mark.slow
 def test_own_network() -> None:
     """Without an agent's identity the guest gets an address, a name, a key and an sshd by itself."""
     with _booted("labkit.name=solo") as machine:
@@ -279,7 +280,7 @@ def test_own_network() -> None:
         assert "ED25519" in machine.shell("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key")
 
 
-@pytest.mark.parametrize("how", ["power button", "ctrl-alt-del"])
+@pytest.mark.parametrize("how", ["power button", pytest.param("ctrl-alt-del", marks=pytest.mark.slow)])
 def test_asked_to_end(how: str) -> None:
     """The power button turns the machine off, ctrl-alt-del restarts it, and what was written is kept."""
     with _booted("labkit.identity=agent") as machine:

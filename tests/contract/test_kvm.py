@@ -34,6 +34,7 @@ def test_state_follows_libvirt(machine: KvmMachine) -> None:
     wait_until(lambda: machine.state is State.RUNNING)
 
 
+@pytest.mark.slow
 def test_resize_changes_memory(machine: KvmMachine) -> None:
     """The balloon takes memory from the guest, as seen inside, and processors bound what a snapshot can do."""
 
@@ -89,6 +90,7 @@ def test_a_reboot_from_inside_keeps_name_and_network(machine: KvmMachine) -> Non
     wait_until(is_back)
 
 
+@pytest.mark.slow
 def test_a_clone_has_keys_of_its_own(machine: KvmMachine) -> None:
     """A clone has another machine id and host key."""
     twin = machine.clone("twin")

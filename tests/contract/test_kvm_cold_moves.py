@@ -70,6 +70,7 @@ def test_with_snapshots_it_moves_cold(lab: Lab, web: KvmMachine) -> None:
     assert web.snapshots()[-1] == "third"
 
 
+@pytest.mark.slow
 def test_at_rest_with_snapshots(lab: Lab, web: KvmMachine) -> None:
     """Stopped, it stays stopped, and starts there with all it had."""
     web.stop()
@@ -84,6 +85,7 @@ def test_at_rest_with_snapshots(lab: Lab, web: KvmMachine) -> None:
     assert web.run(["cat", "/run/note"]).stdout == "second\n"
 
 
+@pytest.mark.slow
 def test_the_hosts_do_not_reach_each_other(lab: Lab) -> None:
     """Where memory has no way to go, it is stopped and started there all the same."""
     box = lab["alpha"].kvm.create("box")
@@ -98,6 +100,7 @@ def test_the_hosts_do_not_reach_each_other(lab: Lab) -> None:
         box.destroy()
 
 
+@pytest.mark.slow
 def test_a_paused_one_with_snapshots_stays(lab: Lab, web: KvmMachine) -> None:
     """It would have to be stopped, which a paused one is not: the error is that of the live way."""
     web.pause()

@@ -165,6 +165,7 @@ def test_a_command_goes_on(web: KvmMachine) -> None:
         assert long.result().stdout == "long\n"
 
 
+@pytest.mark.slow
 @needs_root
 def test_post_copy(web: KvmMachine) -> None:
     """It runs at the destination before its memory is there."""
@@ -201,6 +202,7 @@ def test_a_limit_is_changed_meanwhile(web: KvmMachine) -> None:
         move.limit(bandwidth="1 MiB")
 
 
+@pytest.mark.slow
 def test_a_stopped_machine_moves_at_rest(lab: Lab) -> None:
     """Only its description moves; it starts there, at its address, with its limits on its link."""
     box = lab["alpha"].kvm.create("rest", networks=["lan"])
@@ -218,6 +220,7 @@ def test_a_stopped_machine_moves_at_rest(lab: Lab) -> None:
     box.destroy()
 
 
+@pytest.mark.slow
 def test_at_rest_nothing_is_copied(lab: Lab) -> None:
     """A stopped machine that is to take its disk along keeps it where both hosts have it, with all that is on it."""
     box = lab["alpha"].kvm.create("rest")

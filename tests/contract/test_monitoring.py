@@ -267,6 +267,7 @@ def test_reading_is_no_use_of_a_lab(lab: Lab, machines: dict[str, Machine]) -> N
     assert lab.lease_left_s() < left - 2.5
 
 
+@pytest.mark.slow
 def test_a_busy_machine_is_diagnosed(
     lab: Lab, machines: dict[str, Machine], busy: Callable[[Machine, list[str]], None]
 ) -> None:

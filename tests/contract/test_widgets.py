@@ -128,6 +128,7 @@ def test_a_table_tells_of_all(lab: Lab, machine: Machine) -> None:
         table.close()
 
 
+@pytest.mark.slow
 def test_a_form_checks_and_creates(lab: Lab, machine: Machine) -> None:
     """The form refuses what `create` would refuse, shows the call, and makes the machine it shows."""
     form = lab["alpha"].kvm.form()
@@ -151,6 +152,7 @@ def test_a_form_checks_and_creates(lab: Lab, machine: Machine) -> None:
         form.close()
 
 
+@pytest.mark.slow
 def test_a_headless_run_has_the_twins(tmp_path: Path) -> None:
     """Run by papermill and converted to HTML, a notebook shows the last state of lab, host and machine."""
     cells = [

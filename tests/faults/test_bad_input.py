@@ -210,6 +210,7 @@ def fill_with_nonsense(template: Template, workshop: Path, deadline: float) -> N
         (workshop / name).write_bytes(b"?" * 9999)
 
 
+@pytest.mark.slow
 def test_a_damaged_template_is_made_anew(
     web: Callable[[], str], spoiled_cache: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

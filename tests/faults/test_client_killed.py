@@ -29,11 +29,11 @@ def slow(where: str, when: str) -> Any:
 
 INSTANT = [
     slow("labkit.hosts._channel:Channel.request", "before"),
-    ("labkit.hosts._channel:Channel.request", "after"),
+    slow("labkit.hosts._channel:Channel.request", "after"),
     slow("labkit.networks.network:Network.reserve", "before"),
-    ("labkit.networks.network:Network.reserve", "after"),
+    slow("labkit.networks.network:Network.reserve", "after"),
     ("labkit.networks.network:Network.announce", "after"),
-    ("labkit.machines._template:Template.stamp", "after"),
+    slow("labkit.machines._template:Template.stamp", "after"),
     slow("libvirt:virConnect.restoreFlags", "before"),
     slow("libvirt:virConnect.restoreFlags", "2"),
     ("libvirt:virConnect.restoreFlags", "20"),
@@ -47,7 +47,7 @@ COLD = [
     slow("labkit.machines.kvm:KvmEngine.make_overlay", "after"),
     slow("libvirt:virConnect.defineXML", "after"),
     slow("libvirt:virDomain.create", "5"),
-    ("libvirt:virDomain.create", "60"),
+    slow("libvirt:virDomain.create", "60"),
     slow("libvirt:virDomain.create", "after"),
     ("labkit.machines._kvm_machine:KvmMachine.become", "500"),
 ]

@@ -39,14 +39,14 @@ _OF_ALL = [
     ("labkit.operations._cold:ColdMigration._note", "after"),
     ("labkit.machines._{0}_move:{1}Carrier.clear", "after"),
 ]
-# With Docker each takes ten seconds: these in any case, the others with --all.
-_FIRST = ("halt", "_pump", "begin", "_note")
+# Each takes 5 to 20 s: these in any case, the others with --all.
+_FIRST = {"lxc": ("_hold", "_pump", "begin", "_note"), "docker": ("_pump",)}
 _STEPS = [
     pytest.param(
         kind, place, when,
         marks=[
             pytest.mark.xdist_group(f"{kind} moves"),
-            *([pytest.mark.slow] if kind == "docker" and (not place.endswith(_FIRST) or when == "before") else []),
+            *([] if place.endswith(_FIRST[kind]) and when != "20" else [pytest.mark.slow]),
         ],
     )
     for kind in ("lxc", "docker") for place, when in _OF_ALL
@@ -57,7 +57,10 @@ _THERE = ("_note",)
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(kind, marks=pytest.mark.xdist_group(f"{kind} moves")) for kind in ("lxc", "docker")],
+    params=[
+        pytest.param("lxc", marks=pytest.mark.xdist_group("lxc moves")),
+        pytest.param("docker", marks=[pytest.mark.xdist_group("docker moves"), pytest.mark.slow]),
+    ],
 )
 def kind(request: pytest.FixtureRequest) -> str:
     """The engine whose turn it is."""

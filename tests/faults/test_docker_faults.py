@@ -133,6 +133,7 @@ def test_the_client_is_killed_during_create(
     alpha.docker.create("victim").destroy()
 
 
+@pytest.mark.slow
 def test_a_host_killed_with_ten_containers(lab_name: str) -> None:
     """When a host's first process is killed, none of its containers, shims, daemons and mounts is left."""
     before = take_stock(lab_name)

@@ -131,6 +131,7 @@ with Lab(name) as lab:
 """
 
 
+@pytest.mark.slow
 def test_a_full_cache_while_a_template_is_made_leaves_nothing(lab_name: str, tmp_path: Path) -> None:
     """When the cache fills while a memory image is prepared, the error says so and no part of it stays."""
     shared = str(_paths.cache_home())

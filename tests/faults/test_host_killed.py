@@ -83,6 +83,7 @@ def test_a_host_that_ended_is_made_again(lab: Lab) -> None:
     assert web.run(["hostname"]).stdout == "web\n"
 
 
+@pytest.mark.slow
 def test_networks_work_again_when_their_home_is_made_again(lab: Lab) -> None:
     """A network whose home was killed has DHCP, DNS and its segment again once the home is back."""
     far = lab["beta"].kvm.create("far", networks=["lan"])
@@ -100,6 +101,7 @@ def test_networks_work_again_when_their_home_is_made_again(lab: Lab) -> None:
     assert far.run(["ping", "-c", "1", "-W", "5", "web"]).ok
 
 
+@pytest.mark.slow
 def test_a_network_reaches_a_guest_host_that_is_made_again(lab: Lab) -> None:
     """A host that was joined to a network is joined again when it is made again."""
     web = lab["alpha"].kvm.create("web", networks=["lan"])

@@ -31,6 +31,7 @@ def lab(lab_name: str) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.mark.slow
 def test_six_at_once_of_which_two_have_one_name(lab: Lab) -> None:
     """Of two machines with one name one is made and the other refused; all others come, each with an address."""
 
@@ -85,6 +86,7 @@ except NameInUse:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_make_networks(lab: Lab, python: Callable[..., subprocess.Popen[str]]) -> None:
     """Networks made by two processes at once never share a range, a number or a name."""
     programs = [python(NETWORKS, lab.name, prefix, host) for prefix, host in (("a", "alpha"), ("b", "beta"))]

@@ -100,7 +100,9 @@ def kill_at(phase: str, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("phase", ["preparing", pytest.param("beginning", marks=pytest.mark.slow), "switching"])
+@pytest.mark.parametrize(
+    "phase", ["preparing", *(pytest.param(phase, marks=pytest.mark.slow) for phase in ("beginning", "switching"))]
+)
 def test_the_destination_is_killed(web: KvmMachine, monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
     """The destination host is killed in a phase: the machine goes on where it was."""
     beta = web.host.lab["beta"]
@@ -125,6 +127,7 @@ def test_the_destination_is_killed_while_memory_is_copied(web: KvmMachine) -> No
     is_alive_once(web, "beta")
 
 
+@pytest.mark.slow
 def test_the_destinations_libvirt_is_killed(web: KvmMachine) -> None:
     """libvirt's daemon at the destination is killed: the machine goes on where it was, and can move again."""
     beta = web.host.lab["beta"]
@@ -228,6 +231,7 @@ def test_given_up_in_post_copy_it_is_switched_off(web: KvmMachine) -> None:
     is_alive_once(web, "alpha")
 
 
+@pytest.mark.slow
 def test_the_destinations_disk_is_full(web: KvmMachine) -> None:
     """With no room for the disk's copy the move fails in words, and nothing of the copy is left."""
     beta = web.host.lab["beta"]
@@ -253,6 +257,7 @@ def test_it_is_cancelled(web: KvmMachine) -> None:
         is_alive_once(web, "alpha")
 
 
+@pytest.mark.slow
 def test_it_takes_too_long(web: KvmMachine) -> None:
     """Past its time limit it is taken back, and the error says what would help."""
     with pytest.raises(DeadlineExceeded, match="within 3 s.*it is on alpha as before") as caught:
@@ -276,6 +281,7 @@ move.wait()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_two_move_it(web: KvmMachine) -> None:
     """Two callers, in one process or in two: one wins, the other is told; nothing else may be done to it."""
@@ -293,7 +299,7 @@ def test_two_move_it(web: KvmMachine) -> None:
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("when", ["copying", "switching"])
+@pytest.mark.parametrize("when", ["copying", pytest.param("switching", marks=pytest.mark.slow)])
 def test_the_mover_is_killed(
     lab: Lab,
     web: KvmMachine,

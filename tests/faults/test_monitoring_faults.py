@@ -45,6 +45,7 @@ def sampler_pid(lab: Lab) -> int:
     return int((lab.folder / _sampler.LOCK).read_text())
 
 
+@pytest.mark.slow
 def test_the_sampler_is_killed(read: Lab) -> None:
     """Another is started; its readings go on after a gap, and over the gap there is no rate."""
     before = sampler_pid(read)
@@ -76,6 +77,7 @@ def test_a_host_is_killed(read: Lab) -> None:
     until(lambda: count(read, "beta", 3) > 0, "it is read again")
 
 
+@pytest.mark.slow
 def test_a_host_that_hangs_delays_nobody(read: Lab) -> None:
     """What reads one host is stopped in the middle; the other host's readings come each second."""
     reader = _reader_of(read, "beta")
@@ -112,6 +114,7 @@ def _reader_of(lab: Lab, host: str) -> int:
     raise AssertionError("nothing reads that host")
 
 
+@pytest.mark.slow
 def test_libvirtd_is_killed(lab_name: str) -> None:
     """A gap, then the counters go on where they would have been: no rate is made up over it."""
     with Lab(lab_name) as lab:
@@ -161,6 +164,7 @@ def test_a_machine_made_again_is_another(read: Lab) -> None:
     assert (table(read, "a")["cpu"].dropna() >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_machine_that_restarts_is_the_same(read: Lab) -> None:
     """Its counters begin anew; it is the same machine, and no rate is negative or huge."""
     box = read["alpha"].lxc["a"]

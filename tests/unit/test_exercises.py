@@ -155,6 +155,7 @@ def test_student_edition_has_no_solution(tmp_path: Path) -> None:
     assert "with exercise(" in check.source and check.metadata.editable is False
 
 
+@pytest.mark.slow
 def test_student_edition_fails_until_it_is_solved(tmp_path: Path) -> None:
     """nbgrader's own validation refuses the student edition and accepts a solved one."""
     (released,) = student_edition(NOTEBOOKS, tmp_path)

@@ -287,7 +287,7 @@ def test_braces_in_a_path_are_just_a_name(tmp_path: Path, no_labs: list[str]) ->
 # -- nothing is left -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stubborn", [False, True])
+@pytest.mark.parametrize("stubborn", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_time_limit_ends_kernel_and_children(stubborn: bool, tmp_path: Path, no_labs: list[str]) -> None:
     """After the time limit neither kernel nor detached child is there, and the cell is told."""
     marker = tmp_path / "pids"

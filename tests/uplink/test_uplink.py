@@ -79,6 +79,7 @@ def test_only_they_are_told_names(reach: Outcome) -> None:
     names_only_for_those_on_the_network(reach)
 
 
+@pytest.mark.slow
 @needs_root
 def test_only_they_are_told_names_in_a_lab_of_a_user(reach_of_user: Outcome) -> None:
     """The same holds in an ordinary user's lab."""
@@ -225,6 +226,7 @@ def test_what_is_lacking_is_said(ends: Outcome) -> None:
     assert seen["networks"] == seen["left"] == []
 
 
+@pytest.mark.slow
 @needs_root
 def test_the_way_of_a_user_ends_too(in_world_of_user: World) -> None:
     """In an ordinary user's lab, too, nothing outlives the lab, the host, pasta or the supervisor."""
