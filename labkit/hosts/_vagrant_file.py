@@ -30,6 +30,7 @@ _BOX = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _SETTINGS = ("box", "cpus", "memory", "disk", "engines")
 _TAG = "tag:yaml.org,2002:"
 _MOST_BYTES = 2**20
+_MOST_DEEP = 10  # a list in a host in the hosts is three
 
 T = TypeVar("T")
 
@@ -120,16 +121,19 @@ def _compose(path: Path) -> yaml.Node:
         raise InvalidFile("there is no such file", path=str(path), line=0, hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidFile(f"it cannot be read: {error}", path=str(path), line=0, hint="write text, in UTF-8") from None
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MOST_DEEP:
+                line, hint = event.start_mark.line + 1, "see vagrant/hosts.yml"
+                raise InvalidFile("it is nested too deeply", path=str(path), line=line, hint=hint)
             if isinstance(event, yaml.AliasEvent):
                 what, hint = f"the alias *{event.anchor} is not understood here", "write out what it stands for"
                 raise InvalidFile(what, path=str(path), line=event.start_mark.line + 1, hint=hint)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise _not_yaml(path, text, error) from None
-    except RecursionError:
-        raise InvalidFile("it is nested too deeply", path=str(path), line=0, hint="see vagrant/hosts.yml") from None
     if node is None:
         raise InvalidFile("it is empty", path=str(path), line=0, hint="it must have `defaults:` and `hosts:`")
     return node

@@ -78,6 +78,7 @@ def test_a_move_can_be_taken_back_while_it_is_seen(page: Page, open_notebook: Op
     expect(page.get_by_role("group", name="machine web, running")).to_contain_text("on alpha")
 
 
+@pytest.mark.slow
 def test_at_its_end_the_picture_is_whole_and_stays(
     page: Page, open_notebook: Opener, web: KvmMachine, address: str, folder: Path
 ) -> None:

@@ -39,6 +39,7 @@ CONTRAST = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_the_form_checks_shows_python_and_creates(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """A wrong field says what is wrong; with all right, the code is shown and the machine is made."""
     open_notebook(attach(shared_lab.name, 'lab["alpha"].kvm.form()'))

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from labkit import Lab
 
 
+@pytest.mark.slow
 def test_a_capture_counts_live_and_can_be_cancelled(page: Page, open_notebook: Opener, shared_lab: Lab) -> None:
     """While packets come the bar counts them; Cancel ends it, the table of what has come is shown."""
     box = shared_lab["alpha"].lxc.create("box", networks=["lan"])

@@ -59,6 +59,7 @@ def drag(page: Page, node: Locator, across: float, down: float) -> None:
     page.mouse.up()
 
 
+@pytest.mark.slow
 def test_a_click_opens_the_card_whose_buttons_act(page: Page, open_notebook: Opener, lab: Lab) -> None:
     """A click and Enter open a machine's card below; its button reaches the engine, whose event changes the picture."""
     open_notebook(attach(lab.name, "lab.topology()"))

@@ -91,7 +91,8 @@ def test_a_mistake_is_named_with_line_and_field(tmp_path: Path, rest: str, line:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"", "empty"), (b"\xff\xfe\x00", "cannot be read"), (b"a: \x07", "not YAML"), (b"[" * 5000, "hosts.yml")],
+    [(b"", "empty"), (b"\xff\xfe\x00", "cannot be read"), (b"a: \x07", "not YAML"), (b"[" * 1_000_000, "nested")],
+    ids=["empty", "no text", "no YAML", "nested"],
 )
 def test_a_file_that_is_no_such_file_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
     """Nothing that can lie in a file gives anything but a typed error."""
