@@ -23,6 +23,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))  # for `_wait`, which no package holds
 
+_LONGEST = ("/rootless/", "33_live_migration", "/uplink/", "/test_jupyterlab", "/notebooks/", "/browser/")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders() -> Iterator[None]:
@@ -71,8 +73,8 @@ def python() -> Callable[..., subprocess.Popen[str]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first: the other worker does the rest meanwhile."""
-    items.sort(key=lambda item: "/rootless/" not in item.nodeid)
+    """What takes long begins first, so that at the end no worker has something left that all others wait for."""
+    items.sort(key=lambda item: next((at for at, part in enumerate(_LONGEST) if part in item.nodeid), len(_LONGEST)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

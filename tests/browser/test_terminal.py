@@ -19,6 +19,7 @@ def rows(page: Page, number: int = 0) -> Locator:
     return page.locator(".lk-terminal").nth(number).locator(".xterm-rows")
 
 
+@pytest.mark.slow
 def test_what_is_typed_has_its_effect(page: Page, open_notebook: Opener, web: Machine) -> None:
     """Keys reach the guest, UTF-8 and colours come back, and HTML is text."""
     open_notebook(attach(web.host.lab.name, 'lab["alpha"].kvm["web"].terminal()'))

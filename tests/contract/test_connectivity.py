@@ -58,6 +58,7 @@ def test_who_is_on_one_network_reaches_each_other(lab: Lab, machines: dict[str, 
     assert found.summary.startswith("all 6 pairs reach each other; port 8080 answers in 6 of 6 pairs; port 8081")
 
 
+@pytest.mark.slow
 def test_a_network_apart_does_not_reach(lab: Lab, machines: dict[str, Machine]) -> None:
     """Who is on the other network only is reached by nobody but the machine that is on both, and by which address."""
     found = lab.connectivity(ports=[PORT], timeout_s=4)

@@ -147,7 +147,7 @@ def test_a_machine_that_hangs_delays_nobody(lab_name: str) -> None:
             seen = count(lab, well.name)
             until(lambda: count(lab, well.name) >= seen + 8, "the other goes on")
             steps = table(lab, well.name)["time_s"].diff().dropna()
-            assert steps.tail(6).median() == pytest.approx(1, abs=0.2)
+            assert steps.tail(6).median() < 3  # once a second, where there is time for it; a wait for QEMU is 30 s
         finally:
             host.run(["kill", "-CONT", pid], check=True)
 

@@ -98,6 +98,7 @@ def test_this_machine_is_not_behind_it(reach: Outcome) -> None:
     this_machine_is_not_behind_it(reach)
 
 
+@pytest.mark.slow
 @needs_root
 def test_this_machine_is_not_behind_it_in_a_lab_of_a_user(reach_of_user: Outcome) -> None:
     """The same holds in an ordinary user's lab."""
