@@ -55,7 +55,10 @@ class Sink(Protocol):
 
 
 class _Later:
-    """Calls that are due at a time, made by one thread for all: a thread for each verb costs more than most verbs."""
+    """Calls that are due at a time: one thread waits for all of them, for one for each verb costs more than most verbs.
+
+    Each call has a thread of its own, so that none holds up the others.
+    """
 
     _IDLE_S = 10.0  # so long the thread waits for more to do
 
@@ -92,12 +95,8 @@ class _Later:
                     if not woken and not self._due:
                         self._pid = 0
                         return
-            try:
-                for what in ready:
-                    what()
-            except BaseException:
-                self._pid = 0  # the next call gets a thread of its own
-                raise
+            for what in ready:
+                threading.Thread(target=what, daemon=True).start()
 
 
 _later = _Later()

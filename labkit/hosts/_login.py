@@ -6,9 +6,13 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DeadlineExceeded, InvalidValue, NotFound, PackageMissing
 from ._checks import find_program, install
+
+if TYPE_CHECKING:
+    from .base import Host
 
 # Not with a hyphen: ssh would take it for an option.
 _TARGET = re.compile(r"(?:[A-Za-z0-9_][\w.+-]*@)?(?:[A-Za-z0-9][\w.-]*|\[?[0-9a-fA-F:]+(?:%\w+)?\]?)", re.ASCII)
@@ -132,3 +136,8 @@ def _trust(config: dict[str, str], known_hosts: Path) -> list[str]:
     if config.get("stricthostkeychecking") == "ask":
         words += ["-o", "StrictHostKeyChecking=accept-new"]
     return words
+
+
+def make_key(host: Host, path: Path, comment: str = "labkit") -> None:
+    """Make a pair of keys on a host, which `path` and ``path.pub`` are to hold."""
+    host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)], check=True)

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, SubElement
 from .._paths import disk_room
 from ..errors import DaemonFailed
 from ..storage import _system, box
+from ._login import make_key
 from .base import Host
 
 POOL, NETWORK = "default", "labkit-vagrant"
@@ -114,4 +115,4 @@ def _spoken(host: Host, argv: Sequence[str], input: str = "") -> None:
 def _have_key(host: Host, path: Path) -> None:
     if not path.with_suffix(".pub").exists():
         path.unlink(missing_ok=True)
-        host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "labkit", "-f", str(path)], check=True)
+        make_key(host, path)

@@ -15,7 +15,7 @@ from ._checks import find_program, install
 from .acceleration import SLOW_FLAGS
 
 QEMU = "qemu-system-x86_64"
-# With these, domain 0 goes wrong on an emulated processor while a PVH machine runs.
+# An emulated processor without what goes wrong on it, in domain 0 while a PVH machine runs, and what is slow.
 EMULATED = ",".join(["max", *(f"{flag}=off" for flag in (*BROKEN_FLAGS, *SLOW_FLAGS))])
 _MAC = "52:54:00:00:00:01"  # a copy gets one of its own in domain 0
 _MARGIN_BYTES = 256 * 2**20

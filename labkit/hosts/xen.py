@@ -37,7 +37,7 @@ from ..storage import xen as appliances
 from . import _launch, _remotes
 from ._channel import Channel
 from ._libvirtd import last_lines
-from ._login import Login
+from ._login import Login, make_key
 from ._xen_line import Monitor
 from ._xen_qemu import Machine, Size, check_memory
 from ._xen_template import Template, dom0_of, monitor_of
@@ -392,8 +392,7 @@ class _Clone:
         ident = uuid.uuid4()
         key, own = machine.folder / "key", machine.folder / "host-key"
         for path in (key, own):
-            keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "labkit", "-f", str(path)]
-            self._carrier.run(keygen, check=True)
+            make_key(self._carrier, path)
         known = machine.folder / "known_hosts"
         known.write_text(f"xen-{ident} {own.with_suffix('.pub').read_text()}")
         number = int(address.rpartition(".")[2])

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import LabError, NotSupported
+from ..hosts._login import make_key
 from ._line import HISTORY_BYTES, CommandLine, Line
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def shell(machine: LibvirtMachine) -> CommandLine:
     home = lab[lab.networks[card.network].home]
     key, known = lab.folder / "ssh_ed25519", machine.folder / "known_hosts"
     if not home.files.exists(key):
-        home.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "labkit", "-f", str(key)], check=True)
+        make_key(home, key)
     public = home.run(["cat", f"{key}.pub"], check=True).stdout
     authorize = f"authorize {base64.b64encode(public.encode()).decode()}\n"
     machine.run(["/usr/sbin/labkit-identity"], input=authorize, check=True)

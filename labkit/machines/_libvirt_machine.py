@@ -18,6 +18,7 @@ import libvirt
 from .._run import Completed, check_argv
 from .._values import parse_duration, parse_size
 from ..errors import DeadlineExceeded, InvalidState, InvalidValue
+from ..hosts._login import make_key
 from . import _cards, _libvirt
 from ._agent import GuestAgent
 from ._libvirt import spoken
@@ -117,9 +118,7 @@ class LibvirtMachine(Machine):
         """What `labkit-identity` in the guest reads, but its network cards."""
         key, machine_id, files = self.folder / "ssh_host_ed25519_key", self.folder / "machine-id", self.keeper.files
         if not files.exists(key):
-            self.keeper.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key)], check=True
-            )
+            make_key(self.keeper, key, self.name)
             files.write(machine_id, uuid.uuid4().hex)
         # The time first: it is read at once, the rest takes the guest a while.
         return [

@@ -34,6 +34,8 @@ read -r _ outside _ </proc/self/uid_map
 mount -t overlay labkit -o "lowerdir=lower,upperdir=upper,workdir=work$more" rootfs
 """
 _FAULT = "fault"  # the file with why it could not be started; its process 1 cannot write it
+_STATE = (*(f"own/state/{what}" for what in ("ready", "up", "exit")), _FAULT)
+FORGET_STATE = "rm -f " + " ".join(f'"/var/lib/lxc/$1/{file}"' for file in _STATE)  # as `forget_state` does
 _NO_CGROUPS = """
 name=$1
 set --
@@ -299,9 +301,8 @@ def state_file(host: Host, name: str, what: str) -> str | None:
 def forget_state(host: Host, name: str) -> None:
     """Remove what process 1 has noted when it last ran, and why there was none."""
     with host.files.together() as files:
-        for what in ("ready", "up", "exit"):
-            files.remove(place(host, name) / "own" / "state" / what)
-        files.remove(place(host, name) / _FAULT)
+        for file in _STATE:
+            files.remove(place(host, name) / file)
 
 
 def note_fault(host: Host, name: str, fault: str) -> None:

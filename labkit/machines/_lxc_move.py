@@ -38,9 +38,9 @@ for snapshot; do
 done
 set -- "$name"
 {_lxc_files.MOUNT}"""
-_START = """
+_START = f"""
 lxc-stop "--name=$1" --timeout=20 2>/dev/null
-cd "/var/lib/lxc/$1" && rm -f own/state/ready own/state/up own/state/exit fault
+{_lxc_files.FORGET_STATE}
 exec lxc-start "--name=$1"
 """
 

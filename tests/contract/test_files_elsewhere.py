@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from _lab import lab_of
 from _wait import until
 
 from labkit import Lab
@@ -25,7 +26,6 @@ from labkit.hosts.namespace import NamespaceHost
 from labkit.machines.base import machine_folder
 from labkit.machines.spec import State
 from labkit.storage import images
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("files")]
 
@@ -74,13 +74,9 @@ def separate(lab: Lab, name: str) -> Host:
 @pytest.fixture(scope="module")
 def far() -> Iterator[Host]:
     """The host beta, which has files of its own, in a lab with alpha, which has not."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as lab:
+    with lab_of(["alpha", "beta"]) as lab:
         lab.networks.create("lan")
         yield separate(lab, "beta")
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from _lab import lab_of
 from _vagrant import wanted_hosts
 from _wait import until
 
@@ -19,7 +20,6 @@ from labkit.hosts.base import Host
 from labkit.machines._kvm_machine import KvmMachine
 from labkit.machines.spec import State
 from labkit.operations.migration import Migration
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("migration"), pytest.mark.timeout(300)]
 
@@ -28,12 +28,9 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=wanted_hosts()) as shared:
+    with lab_of(wanted_hosts()) as shared:
         shared.networks.create("lan", host="alpha")
         yield shared
-    assert not settle(name, before)
 
 
 @pytest.fixture(scope="module")

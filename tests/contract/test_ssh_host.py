@@ -18,6 +18,7 @@ from pathlib import Path
 
 import libvirt
 import pytest
+from _lab import lab_of
 from _server import LET_IN, SSHD, Server, enter, server
 from _wait import until
 
@@ -28,7 +29,6 @@ from labkit.hosts._checks import find_program
 from labkit.hosts.base import Host
 from labkit.hosts.remote import RemoteHost
 from labkit.machines._line import CommandLine
-from labkit.testing import settle, take_stock
 
 pytestmark = [
     pytest.mark.core,
@@ -47,12 +47,8 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def lab(far: Server) -> Iterator[Lab]:
     """A lab with a namespace host and the server."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha", far.spec()]) as shared:
+    with lab_of(["alpha", far.spec()]) as shared:
         yield shared
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture

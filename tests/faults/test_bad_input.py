@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _lab import lab_of
 from _world import guests_of
 
 from labkit import Lab, _paths
@@ -27,7 +27,6 @@ from labkit.errors import (
 from labkit.machines._template import Template
 from labkit.machines.base import Machine
 from labkit.storage import images
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("bad input")]
 
@@ -36,13 +35,10 @@ BAD_NAMES = ["x;reboot", "../../etc", "a\0b", "a" * 300, "</name>", "\u202egnp.e
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as shared:
+    with lab_of(["alpha", "beta"]) as shared:
         shared.networks.create("lan")
         shared["alpha"].kvm.create("taken", networks=["lan"])
         yield shared
-    assert not settle(name, before)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _lab import lab_of
 from _wait import until
 from _world import VICTIM, guests_of
 
 from labkit import Lab, _paths
 from labkit.hosts.base import Host
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("client killed")]
 
@@ -56,13 +55,10 @@ COLD = [
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab whose host is warm, so that each victim comes quickly to where it dies."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha"]) as shared:
+    with lab_of(["alpha"]) as shared:
         shared.networks.create("lan")
         shared["alpha"].kvm.create("warm", networks=["lan"]).destroy()
         yield shared
-    assert not settle(name, before)
 
 
 def nothing_of(victim: str, host: Host) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from _lab import lab_of
 from _wait import until
 from _world import VICTIM, first_process
 
@@ -20,7 +20,6 @@ from labkit.machines.base import MOVING
 from labkit.machines.spec import State
 from labkit.operations import _cold
 from labkit.operations._flow import Flow
-from labkit.testing import settle, take_stock
 
 LONG_S = 120
 
@@ -70,14 +69,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def lab(kind: str) -> Iterator[Lab]:
     """A lab whose hosts are warm, so that each victim comes quickly to where it dies."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as shared:
+    with lab_of(["alpha", "beta"]) as shared:
         shared.networks.create("lan")
         for host in shared:
             getattr(host, kind).create("warm", networks=["lan"]).destroy()
         yield shared
-    assert not settle(name, before)
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import resource
-import secrets
 import socket
 from collections.abc import Iterator
 
 import pytest
+from _lab import lab_of
 from _wait import until
 from _world import first_process, guests_of
 
@@ -17,19 +17,15 @@ from labkit import Lab
 from labkit.errors import LabGone
 from labkit.hosts.base import Host
 from labkit.machines.spec import State
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("daemon killed")]
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name) as shared:
+    with lab_of(["alpha"]) as shared:
         shared.networks.create("lan")
         yield shared
-    assert not settle(name, before)
 
 
 def daemons_of(host: Host) -> dict[str, dict[str, int | None]]:

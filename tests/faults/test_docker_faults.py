@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from _lab import lab_of
 from _wait import until
 from _world import VICTIM, first_process, hide, run_apart
 
@@ -25,12 +25,9 @@ pytestmark = [pytest.mark.core, pytest.mark.xdist_group("docker killed")]
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name) as shared:
+    with lab_of(["alpha"]) as shared:
         shared.networks.create("lan")
         yield shared
-    assert not settle(name, before)
 
 
 def kill_docker(host: Host) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import libvirt_qemu
 import pytest
+from _lab import lab_of
 from _wait import until
 from _world import guests_of
 
@@ -18,19 +18,15 @@ from labkit.machines._kvm_machine import KvmMachine
 from labkit.machines.base import Machine
 from labkit.machines.spec import State
 from labkit.storage import images
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.core, pytest.mark.xdist_group("guest fails")]
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name) as shared:
+    with lab_of(["alpha"]) as shared:
         shared.networks.create("lan")
         yield shared
-    assert not settle(name, before)
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+from _lab import lab_of
 from _wait import until
 from _world import VICTIM, alive, first_process, hide, run_apart
 
@@ -38,13 +38,10 @@ STEPS = [
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab whose host is warm, so that each victim comes quickly to where it dies."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha"]) as shared:
+    with lab_of(["alpha"]) as shared:
         shared.networks.create("lan")
         shared["alpha"].lxc.create("warm", networks=["lan"]).destroy()
         yield shared
-    assert not settle(name, before)
 
 
 def traces(host: Host, name: str) -> str:

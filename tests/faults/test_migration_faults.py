@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import libvirt
 import pytest
+from _lab import lab_of
 from _wait import until
 from _world import first_process, guests_of
 
@@ -23,7 +23,6 @@ from labkit.machines._kvm_machine import KvmMachine
 from labkit.machines.spec import State
 from labkit.operations import _kvm, _libvirt_migration, _tls
 from labkit.operations.migration import Migration
-from labkit.testing import settle, take_stock
 
 pytestmark = [pytest.mark.xdist_group("migration faults"), pytest.mark.timeout(300)]
 
@@ -33,12 +32,9 @@ SLOWLY = "8 MiB"  # a second: some ten seconds for the memory of a small machine
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab with hosts that see much; each test leaves it with two hosts that live."""
-    name = f"g-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["alpha", "beta"]) as shared:
+    with lab_of(["alpha", "beta"]) as shared:
         shared.networks.create("lan", host="alpha")
         yield shared
-    assert not settle(name, before)
 
 
 @pytest.fixture

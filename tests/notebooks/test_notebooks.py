@@ -24,16 +24,21 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 Cell = dict[str, Any]
 
+# It takes three minutes, and what it does the notebooks before it do one by one.
+LONG = {"14_side_by_side"}
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # All tests that start the labs of one notebook run one after the other.
-each_alone = [pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in NOTEBOOKS]
+each_alone = [
+    pytest.param(
+        path, id=path.stem, marks=[pytest.mark.xdist_group(path.stem), *([pytest.mark.slow] if path.stem in LONG else [])]
+    )
+    for path in NOTEBOOKS
+]  # fmt: skip
 
 NBGRADER_KEYS = {"grade", "grade_id", "locked", "schema_version", "solution", "task"}
 LANES = ipaddress.ip_network("198.18.0.0/15")
 # Folders that are one person's or one machine's; /proc, /run and the like are everybody's.
 PRIVATE_PATH = re.compile(r"(?<![\w.])(/home/|/Users/|/work/|/tmp/|/var/folders/|/root/\.|~/|[A-Z]:\\)")
-# It takes three minutes, and what it does the notebooks before it do one by one.
-LONG = {"14_side_by_side"}
 # Each exercise that is not solved takes 10 to 50 s: those of these in any case, the others with --all.
 SHORT = {"00_start_here", "01_first_machine", "13_lxc"}
 # What the exercises of a notebook need of the cells before them; None: all.
@@ -224,10 +229,7 @@ def run(path: Path, output: Path | None = None) -> NotebookResult:
     return result
 
 
-@pytest.mark.parametrize("path", [
-    pytest.param(*each.values, id=each.id, marks=[*each.marks, *([pytest.mark.slow] if each.id in LONG else [])])
-    for each in each_alone
-])  # fmt: skip
+@pytest.mark.parametrize("path", each_alone)
 def test_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     """Every cell runs without an error, no lab is left, and the page shows it all."""
     result = run(path, tmp_path)

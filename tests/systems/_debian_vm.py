@@ -22,9 +22,8 @@ from typing import Any
 
 from _debian_root import USER, built, make_disk
 
-from labkit.hosts.acceleration import SLOW_FLAGS
+from labkit.hosts._xen_qemu import EMULATED
 from labkit.storage import images
-from labkit.storage._system import BROKEN_FLAGS
 
 REPOSITORY = Path(__file__).parent.parent.parent
 RUNTIME = "/run/user/1000"  # of USER, the first that is made
@@ -71,8 +70,7 @@ class Vm:
         )
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi",
-             "-cpu", ",".join(["max", *(f"{flag}=off" for flag in (*BROKEN_FLAGS, *SLOW_FLAGS))]),
-             "-smp", "2", "-m", "3072",
+             "-cpu", EMULATED, "-smp", "2", "-m", "3072",
              "-nodefaults", "-no-user-config", "-display", "none",
              "-nic", "none", "-no-reboot", "-serial", f"file:{work / 'console'}",
              "-kernel", folder / "vmlinuz", "-initrd", folder / "initrd.img",
