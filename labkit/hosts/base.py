@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..machines.engine import Engine
     from ..machines.kvm import KvmEngine
     from ..machines.lxc import LxcEngine
-    from ..machines.spec import HostSample
+    from ..machines.spec import Sample
     from ..machines.xen import XenEngine
     from ..operations.evacuation import Evacuation
     from ..widgets.host import HostCard
@@ -220,12 +220,12 @@ class Host(ABC):
 
         return Meter(self)
 
-    def sample(self, told: dict[str, Any] | None = None) -> HostSample:
+    def sample(self, told: dict[str, Any] | None = None) -> Sample:
         """A reading of its counters now; `told` is what its meter has just told, if it has."""
-        from ..machines.spec import HostSample
+        from ..machines.spec import Sample
 
         told = told or self.meter.read(host=self.has_cgroups)["host"]
-        return HostSample(time_s=time.monotonic(), **told)
+        return Sample(time_s=time.monotonic(), **told)
 
     def engines(self) -> list[Engine[Any]]:
         """The engines that were used on this host, by this process or another."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -96,7 +95,7 @@ class BulkStats:
         if len(active) != connection.numOfDomains():  # which also tells that libvirt answers
             active = {domain.name(): domain for domain in connection.listAllDomains(_ACTIVE)}
         read = {
-            name: replace(sample, time_s=now)
+            name: sample._replace(time_s=now)
             for name, (until, sample) in still.items()
             if now < until and name in active
         }

@@ -328,7 +328,7 @@ class LxcMachine(Machine):
         if used_s < self._counted_s and not self._attached:  # what somebody else had run in it has ended
             self._attached_s += self._counted_s - used_s
         self._counted_s = max(self._counted_s, used_s)
-        return replace(sample, cpu_seconds=self._counted_s)
+        return sample._replace(cpu_seconds=self._counted_s)
 
     @verb
     def resize(self, *, memory: int | str | None = None, vcpus: int | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class State(StrEnum):
@@ -82,11 +83,12 @@ class Screenshot:
         return self.png
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One reading of a machine's counters; counters only grow while it runs.
+class Sample(NamedTuple):
+    """One reading of the counters of a machine, or of a host; counters only grow while it runs.
 
-    What is None is not told here, by this engine or on this host.
+    What is None is not told here, by this engine or on this host. Of a host it is what its own processes use,
+    and how full the whole of it is. Hosts that are namespaces share the machine that they are on: `processors`,
+    `busy_seconds`, memory's total and use, pressure and disk are then those of that machine.
 
     Attributes
     ----------
@@ -114,6 +116,10 @@ class Sample:
         Totals over all network interfaces since it started.
     oom_kills
         Its processes that the kernel has killed because memory ran out.
+    busy_seconds
+        Of a host: processor time that was used on it, by whatever.
+    pressure_cpu_seconds, pressure_memory_seconds, pressure_io_seconds
+        Of a host: time in which something waited for it, where the kernel tells (PSI).
     """
 
     time_s: float
@@ -138,23 +144,6 @@ class Sample:
     sent_packets: int | None = None
     dropped_packets: int | None = None
     oom_kills: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HostSample(Sample):
-    """One reading of a host: what its own processes use, and how full the whole of it is.
-
-    Hosts that are namespaces share the machine that they are on: `processors`, `busy_seconds`, memory's
-    total and use, pressure and disk are then those of that machine.
-
-    Attributes
-    ----------
-    busy_seconds
-        Processor time that was used on it, by whatever.
-    pressure_cpu_seconds, pressure_memory_seconds, pressure_io_seconds
-        Time in which something waited for it, where the kernel tells (PSI).
-    """
-
     busy_seconds: float | None = None
     pressure_cpu_seconds: float | None = None
     pressure_memory_seconds: float | None = None

@@ -6,11 +6,9 @@ import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import fields
-from operator import attrgetter
 from pathlib import Path
 
-from .spec import FIELDS, HostSample, Sample, Subject
+from .spec import FIELDS, Sample, Subject
 
 # Counters as they were read: rates are reckoned by who reads, so nothing is lost by how they are reckoned.
 _SCHEMA = f"""
@@ -26,10 +24,6 @@ CREATE VIEW IF NOT EXISTS samples AS
 """  # noqa: S608
 _WAIT_S = 5.0
 _LATE_S = 60.0  # a reading may be written so much later than those that were made after it
-
-_OWN = tuple(each.name for each in fields(Sample))
-_OF_MACHINE, _OF_HOST = attrgetter(*_OWN), attrgetter("time_s", *FIELDS)
-_REST = (None,) * (len(FIELDS) + 1 - len(_OWN))  # what only hosts tell; in FIELDS it comes last
 
 Row = tuple[int, int, float, list[float | None]]
 
@@ -71,13 +65,7 @@ class Store:
         if not made:
             return
         now = max(sample.time_s for _, sample in made)
-        rows = [
-            (
-                self._id(subject),
-                *(_OF_HOST(sample) if isinstance(sample, HostSample) else (*_OF_MACHINE(sample), *_REST)),
-            )
-            for subject, sample in made
-        ]
+        rows = [(self._id(subject), *sample) for subject, sample in made]
         marks = ", ".join("?" * (len(FIELDS) + 2))
         self._file.execute("BEGIN IMMEDIATE")
         try:
@@ -99,12 +87,11 @@ class Store:
 
     def _id(self, subject: Subject) -> int:
         if subject not in self._ids:
-            words = (subject.host, subject.machine, subject.engine, subject.identity)
             self._file.execute(
-                "INSERT OR IGNORE INTO subjects (host, machine, engine, identity) VALUES (?, ?, ?, ?)", words
+                "INSERT OR IGNORE INTO subjects (host, machine, engine, identity) VALUES (?, ?, ?, ?)", subject
             )
             found = self._file.execute(
-                "SELECT id FROM subjects WHERE (host, machine, engine, identity) = (?, ?, ?, ?)", words
+                "SELECT id FROM subjects WHERE (host, machine, engine, identity) = (?, ?, ?, ?)", subject
             )
             self._ids[subject] = found.fetchone()[0]
         return self._ids[subject]

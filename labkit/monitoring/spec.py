@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import InvalidValue
-from ..machines.spec import HostSample, Sample
+from ..machines.spec import Sample
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Subject:
+class Subject(NamedTuple):
     """What readings are of.
 
     Attributes
@@ -87,7 +87,7 @@ _ALL = (
     Metric("pressure_io", "time in which something waited for a disk", "", ("pressure_io_seconds",), "rate"),
 )
 METRICS = {metric.name: metric for metric in _ALL}
-FIELDS = tuple(each.name for each in fields(HostSample) if each.name != "time_s")
+FIELDS = tuple(name for name in Sample._fields if name != "time_s")
 
 
 def check_metric(name: str) -> str:
@@ -97,4 +97,4 @@ def check_metric(name: str) -> str:
     return name
 
 
-__all__ = ["FIELDS", "METRICS", "HostSample", "Metric", "Sample", "Subject", "check_metric"]
+__all__ = ["FIELDS", "METRICS", "Metric", "Sample", "Subject", "check_metric"]

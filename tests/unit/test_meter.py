@@ -111,6 +111,29 @@ def test_processes_are_added_up() -> None:
         child.communicate(b"\n")
 
 
+@pytest.mark.parametrize("most", [0, 400])
+def test_what_is_kept_open_of_processes(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the most that are kept they are read all the same; one that has ended is let go, in whichever order."""
+    monkeypatch.setattr(_meter, "_MOST_KEPT", most)
+    monkeypatch.setattr(_meter, "_stat_files", {})
+    before = len(os.listdir("/proc/self/fd"))
+    mine = str(os.getpid())
+    with subprocess.Popen(["sleep", "30"]) as child:
+        pid = str(child.pid)
+        seen = _meter.Processes()
+        assert seen.parent[pid] == mine
+        assert seen.cpu_s[mine] > 0
+        assert seen.held[mine] > 1 << 20
+        child.kill()
+    assert _meter._stat(pid) == []
+    assert pid not in _meter.Processes().parent
+    assert len(_meter._stat_files) <= most
+    assert pid not in _meter._stat_files
+    for descriptor in _meter._stat_files.values():
+        os.close(descriptor)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_it_answers_line_by_line_and_ends_with_its_input(tmp_path: Path) -> None:
     """One answer for each question; what it does not understand is an error in words; no input is the end."""
     argv = [sys.executable, "-I", "-S", str(PROGRAM), str(tmp_path)]

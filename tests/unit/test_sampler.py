@@ -12,7 +12,7 @@ import _wait
 
 from labkit.monitoring import _sampler
 from labkit.monitoring._sampler import HostReader, Sampler
-from labkit.monitoring.spec import HostSample, Subject
+from labkit.monitoring.spec import Sample, Subject
 
 
 class Slow(HostReader):
@@ -22,10 +22,10 @@ class Slow(HostReader):
         self.let = threading.Event()
         super().__init__(SimpleNamespace(name=name))  # type: ignore[arg-type]
 
-    def _read(self) -> Iterator[tuple[Subject, HostSample]]:
+    def _read(self) -> Iterator[tuple[Subject, Sample]]:
         self.let.wait()
         self.let.clear()
-        yield Subject(self.host.name), HostSample(time.monotonic(), 0, 0, 0, 0, 0, 0)
+        yield Subject(self.host.name), Sample(time.monotonic(), 0, 0, 0, 0, 0, 0)
 
 
 def test_what_comes_late_is_not_lost(monkeypatch: Any) -> None:
