@@ -58,6 +58,7 @@ class GuestAgent(ABC):
     slowest_s = 10.0  # in which a question and its answer come through, whatever they carry
     least_s = 0.0  # which a question is given, however soon a command must have ended
     ping_s = 2.0  # after which somebody who may not be up yet is asked again
+    breath = 0.0  # how long a guest is left alone between two questions, in the time that the first one took
 
     def __init__(self, host: Host, machine: str, console: Path) -> None:
         self._host, self._files = host.name, host.files
@@ -155,12 +156,13 @@ class GuestAgent(ABC):
     def _wait_for(self, pid: int, deadline: float) -> dict[str, Any] | None:
         pause = 0.001
         while True:
+            began = time.monotonic()
             status = self._ask_wherever_it_is("guest-exec-status", deadline, pid=pid)
             if status["exited"]:
                 return status
-            if time.monotonic() > deadline:
+            if (now := time.monotonic()) > deadline:
                 return None
-            time.sleep(pause)
+            time.sleep(max(pause, self.breath * (now - began)))
             pause = min(pause * 1.5, 0.05)
 
     def _too_late(self, what: str) -> DeadlineExceeded:

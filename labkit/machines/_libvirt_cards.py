@@ -109,6 +109,7 @@ def after_revert(machine: LibvirtMachine, spec: MachineSpec | None) -> None:
         with contextlib.suppress(NotFound):
             networks[card.network].release(machine.name)
     for card in set(spec.interfaces) - set(machine.spec.interfaces):
-        networks[card.network].reserve(machine.name, address=card.address, mac=card.mac)
-        networks[card.network].announce(machine.name, card)
+        dhcp = machine.asks_dhcp
+        networks[card.network].reserve(machine.name, dhcp=dhcp, address=card.address, mac=card.mac)
+        networks[card.network].announce(machine.name, card, dhcp=dhcp)
     machine.spec = spec

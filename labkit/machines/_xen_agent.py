@@ -59,10 +59,11 @@ class XenAgent(GuestAgent):
         Whether the machine is on its way, or has come somewhere else, since this was made.
     """
 
-    # A page of memory carries the channel, and both its ends may be emulated.
+    # A page of memory carries the channel, and both its ends may be emulated: to ask takes time from what is asked for.
     slowest_s = 120.0
     least_s = 20.0
     ping_s = 10.0
+    breath = 2.0
 
     def __init__(
         self, host: Host, machine: str, console: Path, reach: Callable[[], tuple[libvirt.virDomain, Path]],

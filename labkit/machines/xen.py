@@ -173,9 +173,9 @@ class XenEngine(LibvirtEngine[XenMachine]):
         with self._reserved(spec, self._undo(spec.name)) as made:
             for card in cards:
                 made.append(card.network)
-                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card)))
+                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card, dhcp=False)))
             machine = self._machines[spec.name] = XenMachine(self, spec)
-            with machine.acting("create") as task, self._announced(spec):
+            with machine.acting("create") as task, self._announced(spec, dhcp=False):
                 task.phase("making its disk")
                 make_disk(machine.disk)
                 task.phase("booting")

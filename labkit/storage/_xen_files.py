@@ -207,6 +207,54 @@ finally:
     subprocess.run(["xl", "destroy", "canary"], check=False)
 print(f"rounds={rounds} wrong={wrong} sums={len(told)} busy_s={seconds[0] if seconds else 0}")
 """
+# What connects a machine's disk and its cards. Xen's own scripts start a hundred processes for each, to look for
+# other users of the disk and for other kinds of bridges; on an emulated processor that took half a minute.
+_CONNECT = """\
+#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec 2>> /var/log/xen/xen-hotplug.log
+fail() {
+    xenstore-write "$XENBUS_PATH/hotplug-error" "$1" "$XENBUS_PATH/hotplug-status" error
+    exit 1
+}
+"""
+_BLOCK = (
+    _CONNECT
+    + """\
+[ "$1" = add ] || exit 0
+device=$(xenstore-read "$XENBUS_PATH/params")
+[ -b "$device" ] || fail "$device is not a block device"
+xenstore-write "$XENBUS_PATH/physical-device" "$(stat -Lc %t:%T "$device")" \\
+    "$XENBUS_PATH/physical-device-path" "$device" "$XENBUS_PATH/hotplug-status" connected
+"""
+)
+# A whole PC has two ends here: its front end's, and one that QEMU has.
+_VIF = (
+    _CONNECT
+    + """\
+command=$1 type=vif
+for word; do
+    case $word in type_if=*) type=${word#*=} ;; esac
+done
+case $command/$type in
+online/vif) device=$vif number=${vif#vif} end= ;;
+add/tap)
+    device=$INTERFACE number=${INTERFACE#vif} end=-emu
+    number=${number%-emu}
+    XENBUS_PATH=/local/domain/0/backend/vif/${number%.*}/${number#*.}
+    ;;
+*) exit 0 ;;
+esac
+bridge=$(xenstore-read "$XENBUS_PATH/bridge")
+name=$(xenstore-read "$XENBUS_PATH/vifname") && name=$name$end || name=$device
+read -r mtu < "/sys/class/net/$bridge/mtu" || fail "there is no bridge $bridge"
+[ "$name" = "$device" ] || new="name $name"
+ip link set dev "$device" ${new:-} address fe:ff:ff:ff:ff:ff mtu "$mtu" master "$bridge" up ||
+    fail "$device was not connected to $bridge"
+[ $type = tap ] || xenstore-write "/local/domain/${number%.*}/device/vif/${number#*.}/mtu" "$mtu" \\
+    "$XENBUS_PATH/hotplug-status" connected
+"""
+)
 _SSHD = """\
 HostKey /etc/ssh/ssh_host_ed25519_key
 PermitRootLogin prohibit-password
@@ -246,6 +294,8 @@ FILES = {
     "usr/lib/labkit/initrd-dom0": _INITRD_DOM0,
     "usr/lib/labkit/initrd-busy": _INITRD_BUSY,
     "usr/lib/labkit/canary": _CANARY,
+    "etc/xen/scripts/block!": _BLOCK,
+    "etc/xen/scripts/vif-bridge!": _VIF,
     "usr/lib/labkit/begin!": _BEGIN,
     "usr/lib/labkit/serve!": _SERVE,
     "usr/lib/labkit/become!": _BECOME,
