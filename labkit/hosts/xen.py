@@ -161,7 +161,7 @@ class Xen:
         image = appliances.get()
         with progress(f"host {name}") as task:
             task.phase("finding out whether KVM works")
-            kvm = acceleration().is_kvm and _nested()
+            kvm = is_accelerated()
             sockets = lab.sockets / name
             _forget(lab, name)
             sockets.mkdir(mode=0o700, exist_ok=True)
@@ -410,8 +410,10 @@ class _Clone:
         return Login(f"root@{address}", None, str(key), options)
 
 
-def _nested() -> bool:
-    """Whether KVM lends its guests what Xen needs for machines of the kinds PVH and HVM."""
+def is_accelerated() -> bool:
+    """Whether KVM works, and lends its guests what Xen needs for machines of the kinds PVH and HVM."""
+    if not acceleration().is_kvm:
+        return False
     for path in Path("/sys/module").glob("kvm_*/parameters/nested"):
         with contextlib.suppress(OSError):
             return path.read_text().strip() in ("1", "Y")

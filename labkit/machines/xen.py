@@ -187,11 +187,14 @@ class XenEngine(LibvirtEngine[XenMachine]):
         return machine
 
     def _domain(self, machine: XenMachine, image: Image) -> XenDomain:
+        from ..hosts.xen import is_accelerated
+
         spec, bring = machine.spec, self.host.files.bring
+        calm = "" if is_accelerated() else " mitigations=off"  # an emulated processor speculates on nothing
         networks = self.host.lab.networks
         return XenDomain(
             spec=spec, uuid=str(uuid.uuid4()), kernel=bring(image.kernel), initrd=bring(image.initrd),
-            cmdline=f"{image.cmdline} labkit.identity=agent", disk=self.connect_disk(spec.name, machine.disk),
+            cmdline=f"{image.cmdline}{calm} labkit.identity=agent", disk=self.connect_disk(spec.name, machine.disk),
             bridges={card.network: networks[card.network].bridge for card in spec.interfaces},
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ from labkit.errors import InvalidState, InvalidValue, NameInUse, NotEnoughMemory
 from labkit.machines._xen_machine import XenMachine
 from labkit.machines.spec import State
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("xen")]
+pytestmark = [pytest.mark.timeout(2400), pytest.mark.xdist_group("xen")]
 wait_until = partial(_wait.until, timeout_s=120)
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -89,6 +89,7 @@ def test_the_scheduler_gets_weight_and_cap(pvh: XenMachine) -> None:
             pvh.limits(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_memory_and_processors_change_live(lab: Lab, pvh: XenMachine) -> None:
     """The guest gives memory back, and sees a second processor come and go."""
     pvh.resize(memory="100 MiB")
@@ -115,6 +116,7 @@ def test_counters_of_all_come_together(lab: Lab, pvh: XenMachine, pv: XenMachine
     wait_until(lambda: found.update(lab["xena"].xen.samples()) or found.keys() == {"web", "old"})
 
 
+@pytest.mark.slow
 def test_the_console_has_history_and_a_keyboard(pv: XenMachine) -> None:
     """What is typed on Xen's console is done inside."""
     with pv.console() as console:
