@@ -23,7 +23,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))  # for `_wait`, which no package holds
 
-_LONGEST = ("/rootless/", "/test_xen_machines", "33_live_migration", "/uplink/", "/test_jupyterlab", "/notebooks/", "/browser/")
+_LONGEST = (
+    "/rootless/", "/test_xen_machines", "33_live_migration", "/uplink/", "/test_jupyterlab", "/notebooks/", "/browser/",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)
