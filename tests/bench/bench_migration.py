@@ -39,7 +39,7 @@ def by_labkit(machine: KvmMachine, *, watch: bool) -> float:
     return machine.migrate(away(machine), watch=watch).wait(120).downtime_ms / 1000
 
 
-def rows(n: int = 10) -> list[Row]:
+def rows(n: int = 20) -> list[Row]:  # fewer do not tell: one move takes 1 to 4 s, by how much the guest writes
     with Lab(f"bench-{secrets.token_hex(3)}", hosts=["alpha", "beta"]) as lab:
         lab.networks.create("lan")
         machine = lab["alpha"].kvm.create("web", networks=["lan"])
