@@ -57,7 +57,6 @@ class DockerMachine(Machine):
 
     engine = "docker"
     moves = "cold"
-    asks_dhcp = False
 
     def __init__(self, docker: DockerEngine, recipe: Recipe) -> None:
         super().__init__(docker.host, recipe.spec)

@@ -211,6 +211,13 @@ class LibvirtEngine(Engine[L]):
             ),
         ]
 
+    @staticmethod
+    def command_line(image: Image, *, accelerated: bool) -> str:
+        """What the kernel of a machine is told, that its agent is to tell it who it is."""
+        # An emulated processor does not speculate: what guards against that costs it a quarter of its time for nothing.
+        calm = "" if accelerated else " mitigations=off"
+        return f"{image.cmdline}{calm} labkit.identity=agent"
+
     # Networks
 
     def network(self, name: str) -> LibvirtNetwork:

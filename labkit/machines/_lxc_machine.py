@@ -57,7 +57,6 @@ class LxcMachine(Machine):
 
     engine = "lxc"
     moves = "cold"
-    asks_dhcp = False
     spec: LxcSpec
 
     def __init__(self, lxc: LxcEngine, spec: LxcSpec) -> None:

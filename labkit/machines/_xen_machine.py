@@ -48,7 +48,6 @@ class XenMachine(LibvirtMachine):
 
     engine = "xen"
     tty = "/dev/hvc0"
-    asks_dhcp = False
     shutdown_flags = libvirt.VIR_DOMAIN_SHUTDOWN_PARAVIRT
 
     spec: XenSpec

@@ -74,7 +74,6 @@ class Machine(ABC):
 
     engine = ""
     moves = "live"  # how it can move to another host: ``"live"``, or ``"cold"``, stopped meanwhile
-    asks_dhcp = True  # for an address; one that is told its address need not wait for DHCP to know it
 
     def __init__(self, host: Host, spec: MachineSpec) -> None:
         self.host = host
@@ -85,6 +84,12 @@ class Machine(ABC):
         self._last_error: LabError | None = None
         self._gone = False
         self._links = _cards.kept_links(self)
+
+    @property
+    def asks_dhcp(self) -> bool:
+        """Whether it asks DHCP for its address; see its engine."""
+        asks: bool = getattr(self.host, self.engine).asks_dhcp
+        return asks
 
     @property
     def activity(self) -> Activity | None:

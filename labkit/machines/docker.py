@@ -54,6 +54,7 @@ class DockerEngine(Engine[DockerMachine]):
     """The containers of a host: ``host.docker``."""
 
     kind = "docker"
+    asks_dhcp = False
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
@@ -216,15 +217,11 @@ class DockerEngine(Engine[DockerMachine]):
             with self._reserved(recipe.spec, self._undo(name)) as made:
                 for card in cards:
                     made.append(card.network)
-                    recipe = recipe.with_card(self._join(name, card, dhcp=False), given_mac=bool(card.mac))
+                    recipe = recipe.with_card(self._join(name, card), given_mac=bool(card.mac))
                     self.networks.know(self.host.lab.networks[card.network])
                 machine = self._machines[name] = DockerMachine(self, recipe)
                 # DNS is told while Docker starts the container.
-                with (
-                    machine.acting("create") as task,
-                    self._announced(recipe.spec, dhcp=False),
-                    spoken(self.host, name),
-                ):
+                with machine.acting("create") as task, self._announced(recipe.spec), spoken(self.host, name):
                     task.phase("making the container")
                     self.make_container(recipe, container_name(name))
                     task.phase("starting it")

@@ -83,9 +83,12 @@ class Engine(ABC, Generic[M]):
     ----------
     kind
         ``"kvm"``, ``"xen"``, ``"docker"`` or ``"lxc"``.
+    asks_dhcp
+        Whether its machines ask DHCP for their addresses; those that are told need not wait for DHCP to know.
     """
 
     kind: ClassVar[str]
+    asks_dhcp = True
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -218,11 +221,11 @@ class Engine(ABC, Generic[M]):
             raise InvalidValue("a network is given twice", hint="name each network once")
         return cards
 
-    def _join(self, name: str, wanted: NetworkInterface, *, dhcp: bool = True) -> NetworkInterface:
+    def _join(self, name: str, wanted: NetworkInterface) -> NetworkInterface:
         """Have a network on this host, and an address on it for the machine `name`."""
         network = self.host.lab.networks[wanted.network]
         network.ensure_on(self.host)
-        return network.reserve(name, dhcp=dhcp, address=wanted.address, mac=wanted.mac)
+        return network.reserve(name, dhcp=self.asks_dhcp, address=wanted.address, mac=wanted.mac)
 
     @contextlib.contextmanager
     def _reserved(self, spec: MachineSpec, undo: Sequence[Sequence[str]]) -> Iterator[list[str]]:
@@ -275,12 +278,13 @@ class Engine(ABC, Generic[M]):
             raise LabGone(f"the host ended while a machine was made: {error}", host=self.host.name) from error
 
     @contextlib.contextmanager
-    def _announced(self, spec: MachineSpec, *, dhcp: bool = True) -> Iterator[None]:
+    def _announced(self, spec: MachineSpec) -> Iterator[None]:
         """While in this context, tell DHCP and DNS of the machine; at its end they know."""
         with ThreadPoolExecutor(1) as pool:
             networks = self.host.lab.networks
             told = [
-                pool.submit(networks[card.network].announce, spec.name, card, dhcp=dhcp) for card in spec.interfaces
+                pool.submit(networks[card.network].announce, spec.name, card, dhcp=self.asks_dhcp)
+                for card in spec.interfaces
             ]
             yield
             for future in told:

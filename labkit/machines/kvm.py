@@ -170,11 +170,9 @@ class KvmEngine(LibvirtEngine[KvmMachine]):
         folder = machine_folder(self.host, spec.name)
         screen = "console=tty0 " if spec.graphics else ""  # the last console named is the one with the shell
         accelerated = self.acceleration().is_kvm
-        # An emulated processor does not speculate: what guards against that costs it a quarter of its time for nothing.
-        calm = "" if accelerated else " mitigations=off"
         return Domain(
             spec=spec, uuid=str(uuid.uuid4()), accelerated=accelerated, kernel=image.kernel,
-            initrd=image.initrd, cmdline=f"{screen}{image.cmdline}{calm} labkit.identity=agent",
+            initrd=image.initrd, cmdline=screen + self.command_line(image, accelerated=accelerated),
             disk=folder / "disk.qcow2", console_log=folder / "console.log",
         )  # fmt: skip
 

@@ -53,6 +53,7 @@ class LxcEngine(Engine[LxcMachine]):
     """The containers of a host: ``host.lxc``."""
 
     kind = "lxc"
+    asks_dhcp = False
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
@@ -221,14 +222,14 @@ class LxcEngine(Engine[LxcMachine]):
         with self._reserved(spec, self._undo(spec.name)) as made:
             for card in cards:
                 made.append(card.network)
-                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card, dhcp=False)))
+                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card)))
             machine = LxcMachine(self, spec)
             with machine.acting("create") as task:
                 self._machines[spec.name] = machine
                 task.phase("laying out its files")
                 _lxc_files.lay_out(self.host, spec, version, layer)
                 for card in spec.interfaces:
-                    self.host.lab.networks[card.network].announce(spec.name, card, dhcp=False)
+                    self.host.lab.networks[card.network].announce(spec.name, card, dhcp=self.asks_dhcp)
                 task.phase("starting it")
                 machine.begin(deadline)
             _lxc_files.describe(self.host, spec)

@@ -43,6 +43,7 @@ class XenEngine(LibvirtEngine[XenMachine]):
     """The Xen machines of a host: ``host.xen``."""
 
     kind = "xen"
+    asks_dhcp = False
     driver = "xen"
     what = "Xen machine"
 
@@ -173,9 +174,9 @@ class XenEngine(LibvirtEngine[XenMachine]):
         with self._reserved(spec, self._undo(spec.name)) as made:
             for card in cards:
                 made.append(card.network)
-                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card, dhcp=False)))
+                spec = replace(spec, interfaces=(*spec.interfaces, self._join(spec.name, card)))
             machine = self._machines[spec.name] = XenMachine(self, spec)
-            with machine.acting("create") as task, self._announced(spec, dhcp=False):
+            with machine.acting("create") as task, self._announced(spec):
                 task.phase("making its disk")
                 make_disk(machine.disk)
                 task.phase("booting")
@@ -190,11 +191,11 @@ class XenEngine(LibvirtEngine[XenMachine]):
         from ..hosts.xen import is_accelerated
 
         spec, bring = machine.spec, self.host.files.bring
-        calm = "" if is_accelerated() else " mitigations=off"  # an emulated processor speculates on nothing
         networks = self.host.lab.networks
         return XenDomain(
             spec=spec, uuid=str(uuid.uuid4()), kernel=bring(image.kernel), initrd=bring(image.initrd),
-            cmdline=f"{image.cmdline}{calm} labkit.identity=agent", disk=self.connect_disk(spec.name, machine.disk),
+            cmdline=self.command_line(image, accelerated=is_accelerated()),
+            disk=self.connect_disk(spec.name, machine.disk),
             bridges={card.network: networks[card.network].bridge for card in spec.interfaces},
         )  # fmt: skip
 

@@ -66,11 +66,11 @@ class Store:
             return
         now = max(sample.time_s for _, sample in made)
         rows = [(self._id(subject), *sample) for subject, sample in made]
-        marks = ", ".join("?" * (len(FIELDS) + 2))
+        marks = ", ".join("?" * (len(Sample._fields) + 1))
         self._file.execute("BEGIN IMMEDIATE")
         try:
             self._file.executemany(
-                f"INSERT INTO readings (subject, time_s, {', '.join(FIELDS)}) VALUES ({marks})", rows,  # noqa: S608
+                f"INSERT INTO readings (subject, {', '.join(Sample._fields)}) VALUES ({marks})", rows,  # noqa: S608
             )  # fmt: skip
             last = self._file.execute("SELECT max(seq) FROM readings").fetchone()[0]
             self._ticks.append((now, last))
