@@ -2,7 +2,7 @@
 
 A bench is a script with ``rows(n)`` that ends with ``raise SystemExit(main(rows, "title"))``. ::
 
-    def rows(n: int = 5) -> list[Row]:
+    def rows(n: int) -> list[Row]:
         return interleaved(
             {"bare call": bare, "labkit": ours}, n, limits={"labkit": Limit(ratio=1.1)}
         )

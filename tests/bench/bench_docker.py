@@ -133,7 +133,7 @@ def verbs(docker: DockerEngine, n: int) -> list[Row]:
     return found
 
 
-def rows(n: int = 5) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Starts with five times n rounds, creation with three times n, twenty at once with half of n."""
     with Lab(f"bench-{secrets.token_hex(3)}") as lab:
         lab.networks.create("lan")

@@ -17,7 +17,7 @@ def _run(code: str) -> float:
     return time.perf_counter() - began
 
 
-def rows(n: int = 15) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Seconds for a whole interpreter each."""
     loads_nothing = f"import labkit, sys; assert not set({HEAVY!r}) & set(sys.modules)"
     return interleaved(

@@ -86,7 +86,7 @@ def _lab(*, probed: bool, cold: bool) -> float:
         return time.perf_counter() - began
 
 
-def rows(n: int = 5) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Seconds until both hosts answer."""
     return interleaved(
         {

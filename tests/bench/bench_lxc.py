@@ -130,7 +130,7 @@ def verbs(lxc: LxcEngine, n: int) -> list[Row]:
     return rows
 
 
-def rows(n: int = 5) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Starts with 40 n rounds, the rest with n: one in twenty of a start is less than one differs from the next."""
     with Lab(f"bench-{secrets.token_hex(3)}") as lab:
         lab.networks.create("lan")

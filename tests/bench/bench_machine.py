@@ -31,7 +31,7 @@ def _many(kvm: KvmEngine, count: int) -> float:
     return took
 
 
-def rows(n: int = 5) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Creation with n rounds, verbs with 20 times as many."""
     with Lab(f"bench-{secrets.token_hex(3)}") as lab:
         lab.networks.create("lan")

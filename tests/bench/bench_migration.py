@@ -39,7 +39,7 @@ def by_labkit(machine: KvmMachine, *, watch: bool) -> float:
     return machine.migrate(away(machine), watch=watch).wait(120).downtime_ms / 1000
 
 
-def rows(n: int = 20) -> list[Row]:  # fewer do not tell: one move takes 1 to 4 s, by how much the guest writes
+def rows(n: int) -> list[Row]:
     with Lab(f"bench-{secrets.token_hex(3)}", hosts=["alpha", "beta"]) as lab:
         lab.networks.create("lan")
         machine = lab["alpha"].kvm.create("web", networks=["lan"])
@@ -76,4 +76,5 @@ def rows(n: int = 20) -> list[Row]:  # fewer do not tell: one move takes 1 to 4 
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(rows, "Live migration, 128 MiB, idle, over TLS"))
+    # Fewer rounds do not tell: one move takes 1 to 4 s, by how much the guest writes.
+    raise SystemExit(main(rows, "Live migration, 128 MiB, idle, over TLS", default_n=20))

@@ -59,7 +59,7 @@ def _cases(host: Host, target: str) -> dict[str, Callable[[], float | None]]:
     }
 
 
-def rows(n: int = 5) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Measure `n` rounds."""
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as far, Lab("bench-remote", [far.spec()]) as lab:
         cases = _cases(lab["gamma"], far.spec().target)

@@ -54,7 +54,7 @@ def _run(code: str, *arguments: str) -> None:
     )
 
 
-def rows(n: int = 5) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Measure `n` rounds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -179,7 +179,7 @@ def containers(n: int) -> list[Row]:
         )  # fmt: skip
 
 
-def rows(n: int = 5) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Seconds of a processor for each reading."""
     return domains(n) + (containers(n) if shutil.which("docker") else [])
 

@@ -25,7 +25,7 @@ def seconds(act: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def rows(n: int = 9) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """Seconds each, for ten minutes of readings."""
     random = np.random.default_rng(0)
     times = np.arange(float(READINGS))

@@ -15,7 +15,7 @@ from labkit.hosts.vagrant import VagrantProject
 FOLDER = Path(__file__).parent.parent.parent / "vagrant"
 
 
-def rows(n: int = 3) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """A cold `up` is the floor: what is suspended must be back in a third of it."""
     names = ("up, cold", "suspend", "up, suspended", "up, running", "destroy", "up, a copy")
     times: dict[str, list[float]] = {name: [] for name in names}

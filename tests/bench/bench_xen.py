@@ -18,7 +18,7 @@ from labkit.storage import xen as appliances
 WITHIN_S = 900.0  # on a machine with other work
 
 
-def rows(n: int = 3) -> list[Row]:
+def rows(n: int) -> list[Row]:
     """A copy must be there, by ssh and libvirt, in a third of the time in which libvirt answers after a boot."""
     with Lab(f"bench-{secrets.token_hex(3)}", hosts=["carrier"]) as lab:
 
