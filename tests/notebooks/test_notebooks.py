@@ -24,13 +24,16 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 Cell = dict[str, Any]
 
-# It takes three minutes, and what it does the notebooks before it do one by one.
-LONG = {"14_side_by_side"}
+# The one takes three minutes, and what it does the notebooks before it do one by one; the other boots Xen.
+LONG = {"14_side_by_side", "11_xen"}
+TIMES_S = {"11_xen": 3000.0}
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # All tests that start the labs of one notebook run one after the other.
 each_alone = [
     pytest.param(
-        path, id=path.stem, marks=[pytest.mark.xdist_group(path.stem), *([pytest.mark.slow] if path.stem in LONG else [])]
+        path, id=path.stem,
+        marks=[pytest.mark.xdist_group(path.stem), pytest.mark.timeout(2 * TIMES_S.get(path.stem, 300.0)),
+               *([pytest.mark.slow] if path.stem in LONG else [])],
     )
     for path in NOTEBOOKS
 ]  # fmt: skip
@@ -46,6 +49,7 @@ GROUND: dict[str, list[str] | None] = {
     "00_start_here": None,
     "01_first_machine": ["parameters", "lab", "stopwatch", "create"],
     "10_kvm": ["parameters", "guest", "virsh"],
+    "11_xen": ["parameters", "lab"],
     "12_docker": ["parameters", "lab", "build", "bars", "web", "scale", "ask"],
     "13_lxc": ["parameters", "lab", "create"],
     "14_side_by_side": ["parameters", "lab", "serve", "tools", "held", "each"],
@@ -224,7 +228,7 @@ def test_links_and_pictures_are_there(path: Path) -> None:
 
 
 def run(path: Path, output: Path | None = None) -> NotebookResult:
-    summary: Summary = run_notebooks([path], timeout_s=300, output=output)
+    summary: Summary = run_notebooks([path], timeout_s=TIMES_S.get(path.stem, 300), output=output)
     [result] = summary.results
     return result
 
