@@ -9,6 +9,7 @@ class Plan
   BROKEN = %w[smap xsave avx avx2 rdtscp].freeze
   SLOW = %w[erms].freeze # QEMU does byte by byte what the kernel takes this for quick at
   OWN_BOX = "labkit/debian"
+  XEN_BOX = "labkit/xen"
   PUBLIC_BOX = "debian/bookworm64"
   NOT_PACKED = %w[.git .venv .vagrant .mypy_cache .ruff_cache .pytest_cache __pycache__ out].freeze
 
@@ -25,14 +26,14 @@ class Plan
   end
 
   def box(machine, host)
-    name = ENV["LABKIT_VAGRANT_BOX"] || host["box"]
+    name = ENV["LABKIT_VAGRANT_BOX"] || (xen?(host) ? XEN_BOX : host["box"])
     machine.vm.box = name
-    return unless name == OWN_BOX
+    return unless [OWN_BOX, XEN_BOX].include?(name)
 
-    # That one is for libvirt.
-    machine.vm.provider(:virtualbox) { |_, override| override.vm.box = PUBLIC_BOX }
+    # Those are for libvirt.
+    machine.vm.provider(:virtualbox) { |_, override| override.vm.box = PUBLIC_BOX } if name == OWN_BOX
     cache = ENV["LABKIT_CACHE"] || File.join(ENV["XDG_CACHE_HOME"] || File.join(Dir.home, ".cache"), "labkit")
-    file = File.join(cache, "boxes", "labkit-debian.box")
+    file = File.join(cache, "boxes", "#{name.tr("/", "-")}.box")
     return unless File.exist?(file)
 
     machine.vm.box_url = "file://#{file}"
@@ -40,17 +41,49 @@ class Plan
     machine.vm.box_download_checksum_type = "sha256"
   end
 
+  def kvm?
+    (ENV["LABKIT_ACCELERATION"] || (File.writable?("/dev/kvm") ? "kvm" : "tcg")) == "kvm"
+  end
+
+  def xen?(host)
+    host["engines"].include?("xen")
+  end
+
+  # The plugin takes features only with a model, and libvirt knows none for this mode.
+  def processor
+    kvm? ? [] : ["-cpu", ["max", *(BROKEN + SLOW).map { |flag| "#{flag}=off" }].join(",")]
+  end
+
   def accelerate(libvirt)
-    kind = ENV["LABKIT_ACCELERATION"] || (File.writable?("/dev/kvm") ? "kvm" : "tcg")
-    if kind == "kvm"
+    if kvm?
       libvirt.cpu_mode = "host-passthrough"
       libvirt.nested = true
     else
       libvirt.driver = "qemu"
       libvirt.cpu_mode = "maximum"
-      # The plugin takes features only with a model, and libvirt knows none for this mode.
-      ["-cpu", ["max", *(BROKEN + SLOW).map { |flag| "#{flag}=off" }].join(",")].each { |word| libvirt.qemuargs value: word }
+      processor.each { |word| libvirt.qemuargs value: word }
     end
+  end
+
+  # Xen is booted as a kernel that is given two files: domain 0's kernel, with its words, and its initrd. libvirt has
+  # no field for the two.
+  def boot_xen(machine, host)
+    return unless xen?(host)
+
+    dom0 = "#{[bytes(host["memory"]) / 4, 512 * 2**20].max / 2**20}M"
+    words = "console=com1 com1=115200,8n1 dom0_mem=#{dom0},max:#{dom0} bootscrub=0 loglvl=warning guest_loglvl=warning"
+    words += " spec-ctrl=no xpti=0 tsc=stable:socket" unless kvm?
+    machine.vm.provider(:libvirt) do |libvirt|
+      box = $labkit_xen or next # its own Vagrantfile says where it lies, once Vagrant has it
+      libvirt.cmd_line = nil
+      [*processor, "-kernel", "#{box[:folder]}/hypervisor", "-append", words, "-initrd",
+       "#{box[:folder]}/vmlinuz #{ENV["LABKIT_CMDLINE"] || box[:words]} console=hvc0,#{box[:folder]}/initrd.img"]
+        .each { |word| libvirt.qemuargs value: word }
+    end
+  end
+
+  def parts(host)
+    xen?(host) ? %w[base xen ready] : ["base", "devices", *host["engines"], "ready"]
   end
 
   def size(machine, host)

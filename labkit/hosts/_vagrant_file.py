@@ -19,12 +19,14 @@ import yaml
 
 from .._values import check_name, format_size, parse_size
 from ..errors import InvalidFile, InvalidValue, LabError
+from ..storage import box
 
-ENGINES = ("kvm", "docker", "lxc")
+ENGINES = ("kvm", "docker", "lxc", "xen")
 _GIB = 2**30
 _MEMORY = (256 * 2**20, 4096 * _GIB)
 _DISK = (2 * _GIB, 65536 * _GIB)
 _CPUS = (1, 256)
+_XEN_BYTES = _GIB
 _PORTS = (1024, 65535)
 _BOX = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _SETTINGS = ("box", "cpus", "memory", "disk", "engines")
@@ -48,7 +50,7 @@ class VagrantHost:
     cpus, memory_bytes, disk_bytes
         Its size.
     engines
-        Which of ``kvm``, ``docker``, ``lxc`` are installed.
+        Which of ``kvm``, ``docker``, ``lxc`` are installed; or ``xen`` alone: the host boots Xen.
     addresses
         Its address in each network it is on.
     line
@@ -320,8 +322,25 @@ def _host(name: str, value: _Value, defaults: dict[str, Any], networks: dict[str
         raise value.wrong("a host cannot be called workstation: that is the machine with labkit", "give another name")
     own = _settings(value, (*_SETTINGS, "addresses"))
     has = defaults | own
+    if "xen" in has["engines"]:
+        has |= {"box": _xen_box(value, has)}
     addresses = _addresses(own["addresses"], networks) if "addresses" in own else {}
     return VagrantHost(name, has["box"], has["cpus"], has["memory"], has["disk"], has["engines"], addresses, value.line)
+
+
+def _xen_box(value: _Value, has: dict[str, Any]) -> str:
+    """The box of a host that boots Xen."""
+    if has["engines"] != ("xen",):
+        raise value.wrong(
+            "where Xen is, it is alone: beneath it there is no KVM, and its domain 0 has no containers",
+            "write  engines: [xen]  and have another host for the other engines",
+        )
+    if has["box"] not in (box.NAME, box.XEN):
+        raise value.wrong(f"the box {has['box']} does not boot Xen", f"write  box: {box.XEN}")
+    if has["memory"] < _XEN_BYTES:
+        least = format_size(_XEN_BYTES)
+        raise value.wrong(f"{format_size(has['memory'])} do not hold Xen and its machines", f"write  memory: {least}")
+    return box.XEN
 
 
 def _addresses(value: _Value, networks: dict[str, IPv4Network]) -> dict[str, IPv4Address]:

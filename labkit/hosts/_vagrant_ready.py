@@ -39,15 +39,15 @@ def prepare(host: Host, home: Path, made: box.Box) -> None:
         host.run(["sh", "-euc", _LINKS, "sh", str(host.sockets / "libvirt")], check=True)
         add_box(home, made)
         # The pool's volume is the box itself: Vagrant would upload 800 MB for each lab.
-        host.run(["sh", "-euc", _PLACE, "sh", POOL_FOLDER, str(made.disk), volume()], check=True)
-        _have_pool(host)
+        host.run(["sh", "-euc", _PLACE, "sh", POOL_FOLDER, str(made.disk), volume(made)], check=True)
+        _have_pool(host, volume(made))
         _have_network(host)
         _have_key(host, key(home))
 
 
 def add_box(home: Path, made: box.Box) -> None:
     """Let Vagrant find the box among its own, in `home`, without unpacking one."""
-    folder = home / "boxes" / box.NAME.replace("/", "-VAGRANTSLASH-") / box.VERSION
+    folder = home / "boxes" / made.name.replace("/", "-VAGRANTSLASH-") / box.VERSION
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "libvirt"
     if not link.is_symlink() or link.readlink() != made.folder:
@@ -55,9 +55,9 @@ def add_box(home: Path, made: box.Box) -> None:
         link.symlink_to(made.folder)
 
 
-def volume() -> str:
+def volume(made: box.Box) -> str:
     """What the plugin calls the volume that it makes of the box."""
-    return f"{box.NAME.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{box.VERSION}_box.img"
+    return f"{made.name.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{box.VERSION}_box.img"
 
 
 def key(home: Path) -> Path:
@@ -86,12 +86,12 @@ def network_xml() -> str:
     return ElementTree.tostring(top, encoding="unicode")
 
 
-def _have_pool(host: Host) -> None:
+def _have_pool(host: Host, volume: str) -> None:
     if not host.run(virsh("pool-info", POOL)).ok:
         _spoken(host, virsh("pool-define-as", POOL, "dir", "--target", POOL_FOLDER))
     if "running" not in host.run(virsh("pool-info", POOL)).stdout:
         _spoken(host, virsh("pool-start", POOL))
-    elif not host.run(virsh("vol-info", volume(), "--pool", POOL)).ok:
+    elif not host.run(virsh("vol-info", volume, "--pool", POOL)).ok:
         _spoken(host, virsh("pool-refresh", POOL))
 
 

@@ -81,7 +81,7 @@ class RemoteHost(ServedHost):
     @classmethod
     def start(
         cls, lab: Lab, name: str, login: Login, *, provider: str = "ssh", address: str = "",
-        carrier: Host | None = None, more: Mapping[str, str] | None = None,
+        carrier: Host | None = None, more: Mapping[str, Any] | None = None,
     ) -> Self:  # fmt: skip
         """Connect to a server and have the lab remember it.
 

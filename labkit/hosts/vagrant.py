@@ -173,7 +173,7 @@ class VagrantProject:
             With Vagrant's own last lines. What was begun is `HALF_MADE`; calling it again goes on.
         """
         with progress(f"host {name}") as task, self._alone(name), disk_room(self.state):
-            self._prepare(task)
+            self._prepare(name, task)
             facts = self._facts(name)
             whole = bool(facts) and self._ready(name) == facts["UUID"]
             place = self._place_kept(name) if kept and not whole else None
@@ -192,8 +192,8 @@ class VagrantProject:
 
     def _place_kept(self, name: str) -> Kept | None:
         """Where one that was made from the same is kept, or will be; None: it cannot be told what it is made from."""
-        made = box.find()
-        if not self.carrier or name not in self.file.hosts or self.file.hosts[name].box != box.NAME or not made:
+        made = box.find(self._box(name)) if self._box(name) in box.KINDS else None
+        if not self.carrier or name not in self.file.hosts or not made:
             return None
         if os.environ.get("LABKIT_VAGRANT_BOX"):
             return None
@@ -250,13 +250,18 @@ class VagrantProject:
 
     # How
 
-    def _prepare(self, task: Task) -> None:
-        """What machines need before there are any; the box is built if it is not there."""
+    def _box(self, name: str) -> str:
+        """The name of the box that a machine is made from."""
+        machine = self.file.hosts.get(name) or self.file.workstation
+        return machine.box if machine else ""
+
+    def _prepare(self, name: str, task: Task) -> None:
+        """What a machine needs before it is there; its box is built if it is one of labkit's and not there."""
         task.phase("looking for the box")
         with FileLock(self.state / ".lock", timeout=300):
-            if all(host.box != box.NAME for host in self.file.hosts.values()):
+            if self._box(name) not in box.KINDS:
                 return
-            made = box.get()
+            made = box.get(self._box(name))
             if self.carrier:
                 _vagrant_ready.prepare(self.carrier, self._home, made)
             else:

@@ -7,13 +7,16 @@ and they end with the lab. Between them and the lab's other hosts there is a way
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _remotes, _vagrant_file, _vagrant_ready
+from ._boots_xen import BootsXen
 from ._libvirtd import tls_folder
 from ._login import Login
+from ._remotes import Note
 from .remote import RemoteHost
 from .vagrant import SshConfig, VagrantProject, VagrantState
 
@@ -60,9 +63,9 @@ class Vagrant:
         config = project.up(name, kept=self.kept)
         more = {
             "project": str(project.folder), "carrier_name": carrier.name, "way": carrier.address,
-            "subnet": str(_vagrant_ready.SUBNET),
+            "subnet": str(_vagrant_ready.SUBNET), "engines": list(project.file.hosts[name].engines),
         }  # fmt: skip
-        host = VagrantHost.start(
+        host = _kind(more).start(
             lab, name, _login(config, project.identity(name)), provider=VagrantHost.provider, address=config.address,
             carrier=carrier, more=more,
         )  # fmt: skip
@@ -74,6 +77,10 @@ class VagrantHost(RemoteHost):
     """A host that is a virtual machine of Vagrant's, on another host of the lab."""
 
     provider = "vagrant"
+
+    @classmethod
+    def restore(cls, lab: Lab, note: Note) -> VagrantHost:
+        return _kind(note)(lab, note)
 
     @property
     def carrier(self) -> Host:
@@ -120,6 +127,14 @@ class VagrantHost(RemoteHost):
         self.close()
         self.project.destroy(self.name)
         self.leave(give_up=True)
+
+
+class VagrantXenHost(BootsXen, VagrantHost):
+    """A virtual machine of Vagrant's that boots Xen."""
+
+
+def _kind(note: Mapping[str, Any]) -> type[VagrantHost]:
+    return VagrantXenHost if "xen" in note.get("engines", ()) else VagrantHost
 
 
 def _login(config: SshConfig, identity: str) -> Login:

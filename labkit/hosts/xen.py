@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
@@ -31,10 +29,10 @@ from ..errors import (
     LabGone,
     NameInUse,
     NotEnough,
-    NotSupported,
 )
 from ..storage import xen as appliances
 from . import _launch, _remotes
+from ._boots_xen import BootsXen
 from ._channel import Channel
 from ._libvirtd import last_lines
 from ._login import Login, make_key
@@ -43,14 +41,10 @@ from ._xen_qemu import Machine, Size, check_memory
 from ._xen_template import Template, dom0_of, monitor_of
 from .acceleration import acceleration
 from .namespace import clear
-from .remote import RemoteHost
 from .vagrant_hosts import CARRIER
 
 if TYPE_CHECKING:
     from ..lab import Lab
-    from ..machines.docker import DockerEngine
-    from ..machines.kvm import KvmEngine
-    from ..machines.lxc import LxcEngine
     from .base import Host
 
 SUBNET = IPv4Network("198.19.201.0/24")
@@ -198,17 +192,19 @@ class Xen:
         return carrier
 
 
-class XenHost(RemoteHost):
+class XenHost(BootsXen):
     """A host that boots Xen; what is run on it runs in its domain 0."""
 
     provider = "xen"
-    marks = MappingProxyType({"xen": "libvirt.sock"})
-    has_xen = True
 
     @property
     def carrier(self) -> Host:
         """The host of the lab that it runs on."""
         return self.lab[self.note["carrier_name"]]
+
+    @property
+    def keeper(self) -> Host:
+        return self.carrier  # its disks are served from there
 
     @property
     def _machine_folder(self) -> Path:
@@ -249,37 +245,7 @@ class XenHost(RemoteHost):
         clear(self.lab, self.name)
 
     def facts(self) -> list[tuple[str, str]]:
-        told = self.run(["sh", "-c", "xl info; cat /proc/sys/kernel/osrelease"], check=True).stdout
-        info = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in told.splitlines())}
-        total, free = (int(info[key]) * 2**20 for key in ("total_memory", "free_memory"))
-        used = ", ".join(engine.kind for engine in self.engines()) or "none yet"
-        return [
-            ("processors", info["nr_cpus"]), ("memory", f"{format_size(free)} free of {format_size(total)}"),
-            ("engines in use", used), ("hypervisor", f"Xen {info['xen_version']}, {info['xen_scheduler']}"),
-            ("domain 0", f"Linux {told.strip().splitlines()[-1]}"), ("runs on", self.carrier.name),
-        ]  # fmt: skip
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise NotSupported(f"{what} does not run on a Xen host: its machines are Xen's", host=self.name,
-                           hint=f"{self.name}.xen makes them; a host in namespaces has the other engines")  # fmt: skip
-
-    @cached_property
-    def kvm(self) -> KvmEngine:
-        """Raises `NotSupported`."""
-        self._refuse("KVM")
-
-    @cached_property
-    def docker(self) -> DockerEngine:
-        """Raises `NotSupported`."""
-        self._refuse("Docker")
-
-    @cached_property
-    def lxc(self) -> LxcEngine:
-        """Raises `NotSupported`."""
-        self._refuse("LXC")
-
-    def start_docker(self) -> Path:
-        self._refuse("Docker")
+        return [*super().facts(), ("runs on", self.carrier.name)]
 
     def start_libvirt(self) -> Path:
         # Domain 0's process 1 has it run, and run again should it end.

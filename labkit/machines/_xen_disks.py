@@ -1,7 +1,8 @@
-"""The disks of Xen machines: files beside the lab, served by NBD to the domain 0 that a machine is on.
+"""The disks of Xen machines: files that are block devices in the domain 0 that a machine is on, by NBD.
 
-One server on the carrier has all of them open, so two hosts that reach the same disk, as they do while a
-machine moves, always see the same. Source of the protocol:
+They lie beside the lab, and one server on the carrier has all of them open, so two hosts that reach the same
+disk, as they do while a machine moves, always see the same; or in the domain 0 itself, where that has a disk of
+its own. Source of the protocol:
 https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md
 """
 
@@ -33,40 +34,45 @@ table inet labkit_disks {
 }
 END
 """
-# Connects a device with an export of the server: $1 the link to the device, $2 the export, $3 address, $4 port.
+# Connects a device: $1 the link to it, $2 what it is connected with, then the command, whose last word is the device.
 _CONNECT = """
-mkdir -p "${1%/*}"
-exec 9>"${1%/*}/.lock"
+link=$1 export=$2
+shift 2
+mkdir -p "${link%/*}"
+exec 9>"${link%/*}/.lock"
 flock 9
 used() { [ -e "/sys/block/${1##*/}/pid" ]; }
-device=$(readlink "$1") || device=
+device=$(readlink "$link") || device=
 if [ -n "$device" ]; then
-    used "$device" && [ "$(cat "$1.export")" = "$2" ] && exit 0
+    used "$device" && [ "$(cat "$link.export")" = "$export" ] && exit 0
     nbd-client -d "$device" >/dev/null 2>&1
-    rm -f "$1" "$1.export"
+    rm -f "$link" "$link.export"
 fi
 for folder in /sys/block/nbd*; do
     device=/dev/${folder##*/}
     used "$device" && continue
-    if said=$(nbd-client "$3" "$4" "$device" -N "$2" 2>&1); then
-        printf %s "$2" >"$1.export"
-        ln -s "$device" "$1"
+    if said=$("$@" "$device" 2>&1 9>&-); then
+        printf %s "$export" >"$link.export"
+        ln -s "$device" "$link"
         exit 0
     fi
 done
 echo "${said:-no device is free}" >&2
 exit 1
 """
-# Lets a device go: $1 the link to it.
+# Lets a device go: $1 the link to it. Who serves it in the same domain 0 ends then, when all is written.
 LET_GO = """
 device=$(readlink "$1") || exit 0
+read -r pid <"/sys/block/${device##*/}/pid" || pid=
 nbd-client -d "$device" >/dev/null 2>&1
 rm -f "$1" "$1.export"
+tries=0
+while [ -n "$pid" ] && [ -e "/proc/$pid" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
 """
 
 
-class Disks:
-    """The server on a carrier, which is started as it is needed.
+class ServedDisks:
+    """Disks on a carrier; its server is started as it is needed.
 
     Parameters
     ----------
@@ -144,12 +150,7 @@ class Disks:
         """Have a file be a block device in a domain 0; returns its path there, which is the same on every host."""
         export, link = self.serve(file, form), link_of(name)
         host.run(["sh", "-euc", _GUARD, "sh", self._address, str(PORT)], check=True)
-        done = host.run(["sh", "-uc", _CONNECT, "sh", str(link), export, self._address, str(PORT)], timeout_s=90)
-        if not done.ok:
-            raise EngineError(
-                f"the disk {name} could not be connected: {done.stderr.strip()[-300:]}", host=host.name, machine=name,
-                hint="the host's domain 0 needs nbd-client and the module nbd",
-            )  # fmt: skip
+        _connect(host, link, export, ["nbd-client", "-N", export, self._address, str(PORT)])
         return link
 
     @staticmethod
@@ -157,6 +158,30 @@ class Disks:
         """Have a domain 0 forget a disk."""
         with contextlib.suppress(LabError):  # it has ended
             host.run(["sh", "-uc", LET_GO, "sh", str(link_of(name))])
+
+
+class OwnDisks:
+    """Disks that lie in the domain 0 of the machines: only those on this host can have them."""
+
+    def connect(self, host: Host, name: str, file: Path, form: str) -> Path:
+        """Have a file be a block device; returns its path."""
+        link = link_of(name)
+        _connect(host, link, str(file), ["qemu-nbd", "-f", form, "--discard=unmap", str(file), "-c"])
+        return link
+
+    let_go = staticmethod(ServedDisks.let_go)
+
+    def withdraw(self, file: Path) -> None:
+        """Nothing: who lets it go has closed the file."""
+
+
+def _connect(host: Host, link: Path, export: str, command: list[str]) -> None:
+    done = host.run(["sh", "-uc", _CONNECT, "sh", str(link), export, *command], timeout_s=90)
+    if not done.ok:
+        raise EngineError(
+            f"the disk {link.name} could not be connected: {done.stderr.strip()[-300:]}", host=host.name,
+            machine=link.name, hint="the host's domain 0 needs nbd-client and the module nbd",
+        )  # fmt: skip
 
 
 def link_of(name: str) -> Path:

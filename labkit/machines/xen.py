@@ -22,7 +22,7 @@ from ..storage.images import get as get_image
 from ._domain import AGENT, check_vcpus
 from ._libvirt import spoken, translate
 from ._libvirt_engine import LibvirtEngine
-from ._xen_disks import LET_GO, Disks, link_of
+from ._xen_disks import LET_GO, OwnDisks, ServedDisks, link_of
 from ._xen_domain import KINDS, XenDomain, check_kind, read_spec
 from ._xen_machine import XenMachine, sample_of
 from .base import machine_folder
@@ -30,8 +30,8 @@ from .engine import Field, NetworksWanted
 from .spec import MachineSpec, NetworkInterface, Sample, XenSpec
 
 if TYPE_CHECKING:
+    from ..hosts._boots_xen import BootsXen
     from ..hosts.base import Host
-    from ..hosts.xen import XenHost
 
 _OVERHEAD = 24 * 2**20  # of Xen's, besides a machine's own memory: page tables, and an HVM's shadow
 _CHANNELS = Path("/var/lib/libvirt/libxl/channel/target")
@@ -47,7 +47,7 @@ class XenEngine(LibvirtEngine[XenMachine]):
     driver = "xen"
     what = "Xen machine"
 
-    host: XenHost
+    host: BootsXen
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
@@ -55,20 +55,15 @@ class XenEngine(LibvirtEngine[XenMachine]):
         self._pool: ThreadPoolExecutor | None = None
 
     @property
-    def carrier(self) -> Host:
-        """The host of the lab that this one runs on, which has the disks of its machines."""
-        return self.host.carrier
-
-    @property
     def keeper(self) -> Host:
-        return self.carrier
+        return self.host.keeper
 
     @cached_property
-    def disks(self) -> Disks:
-        """What serves them."""
+    def disks(self) -> ServedDisks | OwnDisks:
+        """What connects them."""
         from ..hosts.xen import GATEWAY
 
-        return Disks(self.carrier, GATEWAY)
+        return OwnDisks() if self.keeper is self.host else ServedDisks(self.keeper, GATEWAY)
 
     def create(
         self, name: str, *, kind: str = "pvh", image: str | Image = "small", memory: int | str = "128 MiB",
@@ -135,13 +130,13 @@ class XenEngine(LibvirtEngine[XenMachine]):
                 f" needs {format_size(memory_bytes + _OVERHEAD)}", host=self.host.name,
                 hint="ask for less, stop other machines, or make a larger host: Xen(…, memory=…)",
             )  # fmt: skip
-        require_disk(self.host.lab.folder, 2 * memory_bytes, self.carrier)
+        require_disk(self.host.lab.folder, 2 * memory_bytes, self.keeper)
 
     # Disks
 
     def make_raw(self, target: Path, size_bytes: int) -> None:
         """Make an empty file of this size, which takes room as it is written to."""
-        self.carrier.run(["qemu-img", "create", "-q", "-f", "raw", str(target), str(size_bytes)], check=True)
+        self.keeper.run(["qemu-img", "create", "-q", "-f", "raw", str(target), str(size_bytes)], check=True)
 
     def connect_disk(self, name: str, file: Path) -> Path:
         """Have the disk of a machine be a block device in domain 0."""

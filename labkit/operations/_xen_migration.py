@@ -87,10 +87,10 @@ def _obstacles(machine: XenMachine, to: Host, options: MigrationOptions, *, runs
     if not to.is_alive:
         yield Obstacle(f"{to.name} does not answer", f'lab.add_host("{to.name}", provider="xen") makes it again')
         return
-    if to.xen.carrier is not machine.keeper:
+    if to.xen.keeper is not machine.keeper:
         yield Obstacle(
-            f"{to.name} runs on {to.xen.carrier.name}, from where the disk of {machine.name} is not reached",
-            f"give a Xen host on {machine.keeper.name}",
+            f"the disk of {machine.name} lies on {machine.keeper.name}, where {to.name} does not reach it",
+            'Xen hosts with provider="xen" and the same carrier reach the same disks',
         )
         return
     with contextlib.suppress(NotFound):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from . import _system
 
+NAME = "labkit/debian"
+PREFIX = "debian"
+SOURCES = ()  # besides this
 PACKAGES = (
     *_system.PACKAGES, "openssh-server", "sudo", "ca-certificates", "iputils-ping", "e2fsprogs", "util-linux",
     "libvirt-daemon-system", "libvirt-daemon-driver-lxc", "docker.io", "apparmor", "rsync",  # Docker needs its parser
@@ -83,27 +86,32 @@ INSECURE_KEY = (
     "zC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWy"
     "LbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant insecure public key"
 )
-HOOK = f"""\
+BASE_HOOK = f"""\
 chroot "$1" useradd --create-home --shell /bin/bash vagrant
 mkdir -m 700 "$1/home/vagrant/.ssh"
 echo '{INSECURE_KEY}' > "$1/home/vagrant/.ssh/authorized_keys"
 chmod 600 "$1/home/vagrant/.ssh/authorized_keys"
 chroot "$1" chown -R vagrant:vagrant /home/vagrant/.ssh
 chmod 440 "$1/etc/sudoers.d/vagrant"
-for group in libvirt kvm docker; do chroot "$1" adduser --quiet vagrant $group; done
+for group in libvirt kvm; do chroot "$1" adduser --quiet vagrant $group; done
 chroot "$1" useradd --create-home --shell /bin/bash student
 chroot "$1" sh -c 'rm -f /etc/subuid /etc/subgid; touch /etc/subuid /etc/subgid'
 chroot "$1" usermod --add-subuids 200000-265535 --add-subgids 200000-265535 student
 mkdir -p "$1/var/lib/systemd/linger" && touch "$1/var/lib/systemd/linger/student"
-for unit in libvirtd.service docker.service containerd.service; do chroot "$1" systemctl --quiet disable $unit; done
-for unit in systemd-networkd.service ssh.service libvirtd.socket docker.socket; do
-    chroot "$1" systemctl --quiet enable $unit
-done
+chroot "$1" systemctl --quiet disable libvirtd.service
+chroot "$1" systemctl --quiet enable systemd-networkd.service ssh.service libvirtd.socket
 rm -f "$1/etc/libvirt/qemu/networks/autostart/default.xml"
 # A session of logind for each command that Vagrant runs by ssh costs an emulated processor a second.
 sed -i '/pam_systemd.so/i session [success=1 default=ignore] pam_succeed_if.so quiet user = vagrant' \\
     "$1/etc/pam.d/common-session"
 """
+HOOK = f"""\
+{BASE_HOOK}
+chroot "$1" adduser --quiet vagrant docker
+chroot "$1" systemctl --quiet disable docker.service containerd.service
+chroot "$1" systemctl --quiet enable docker.socket
+"""
+TAKEN = {"vmlinuz-": "vmlinuz", "initrd.img-": "initrd.img"}
 VAGRANTFILE = """\
 Vagrant.configure("2") do |config|
   config.vm.guest = :debian

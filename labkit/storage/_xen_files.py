@@ -16,6 +16,15 @@ _MODULES = (
     "kvm_amd", "kvm_intel",
 )  # fmt: skip
 
+# Both in the folder with the system.
+UNPACK = """\
+chroot . python3 /usr/lib/labkit/unpack-kernel "/boot/$(cd boot && echo vmlinuz-*)" /boot/vmlinux
+gunzip -c boot/xen-*-amd64.gz > boot/hypervisor
+"""
+LIBVIRT_HOOK = """\
+sed -i "/x86_kvm64/a <include filename='x86_labkit.xml'/>" usr/share/libvirt/cpu_map/index.xml
+find usr/lib -name 'libvirt_driver_*.so' ! -name '*_libxl.so' ! -name '*_network.so' -delete  # each takes its time
+"""
 HOOK = f"""\
 set -eu
 cd "$1"
@@ -27,15 +36,11 @@ done | sed -n 's,^insmod /*\\(usr/\\)\\?\\([^ ]*\\).*,\\2,p' | sort -u > wanted
 find "$tree/kernel" -name '*.ko' | grep -vxFf wanted | grep -v "^$tree/kernel/net/" | xargs rm -f
 rm wanted
 chroot . depmod "$release"
-chroot . python3 /usr/lib/labkit/unpack-kernel "/boot/vmlinuz-$release" /boot/vmlinux
-gunzip -c boot/xen-*-amd64.gz > boot/hypervisor
-chroot . sh /usr/lib/labkit/make-initrds "$release"
+{UNPACK}chroot . sh /usr/lib/labkit/make-initrds "$release"
 rm -rf boot/initrd.img* boot/System.map* boot/xen-*.gz boot/xen-*.efi usr/lib/python3*/test
 mkdir -p root/.ssh var/lib/labkit
 chmod 700 root/.ssh
-sed -i "/x86_kvm64/a <include filename='x86_labkit.xml'/>" usr/share/libvirt/cpu_map/index.xml
-ln -sf ../bin/busybox usr/sbin/init
-find usr/lib -name 'libvirt_driver_*.so' ! -name '*_libxl.so' ! -name '*_network.so' -delete  # each takes its time
+{LIBVIRT_HOOK}ln -sf ../bin/busybox usr/sbin/init
 chroot . passwd -q -d root
 rm -rf etc/libvirt/qemu
 """
@@ -282,21 +287,25 @@ _FEATURES = ("apic", "cmov", "cx8", "fpu", "fxsr", "lm", "mmx", "msr", "nx", "pa
 _PROCESSOR += "".join(f"    <feature name='{name}'/>\n" for name in _FEATURES)
 _PROCESSOR += "  </model>\n</cpus>\n"
 
+# What libvirt and Xen's tools need in a domain 0, whatever else that is.
+XEN_FILES = {
+    "etc/libvirt/libxl.conf": "autoballoon = 0\n",
+    "usr/share/libvirt/cpu_map/x86_labkit.xml": _PROCESSOR,
+    "usr/lib/labkit/unpack-kernel": _UNPACK_KERNEL,
+    "etc/xen/scripts/block!": _BLOCK,
+    "etc/xen/scripts/vif-bridge!": _VIF,
+}
 FILES = {
+    **XEN_FILES,
     "etc/hostname": "xen\n",
     "etc/hosts": "127.0.0.1 localhost xen\n",
     "etc/inittab": _INITTAB,
     "etc/ssh/sshd_config": _SSHD,
     "etc/libvirt/libvirtd.conf": _LIBVIRTD,
-    "etc/libvirt/libxl.conf": "autoballoon = 0\n",
-    "usr/share/libvirt/cpu_map/x86_labkit.xml": _PROCESSOR,
-    "usr/lib/labkit/unpack-kernel": _UNPACK_KERNEL,
     "usr/lib/labkit/make-initrds": _MAKE_INITRDS,
     "usr/lib/labkit/initrd-dom0": _INITRD_DOM0,
     "usr/lib/labkit/initrd-busy": _INITRD_BUSY,
     "usr/lib/labkit/canary": _CANARY,
-    "etc/xen/scripts/block!": _BLOCK,
-    "etc/xen/scripts/vif-bridge!": _VIF,
     "usr/lib/labkit/begin!": _BEGIN,
     "usr/lib/labkit/serve!": _SERVE,
     "usr/lib/labkit/become!": _BECOME,

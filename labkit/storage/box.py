@@ -1,6 +1,7 @@
-"""The box from which Vagrant makes Debian hosts: built from Debian's packages, kept in the cache.
+"""The boxes from which Vagrant makes hosts: built from Debian's packages, kept in the cache.
 
-It is a folder ``<cache>/boxes/debian-<key>/`` with what Vagrant keeps of a box that it has unpacked,
+There are two: ``labkit/debian``, and ``labkit/xen`` whose Debian is Xen's domain 0. A box is a folder
+``<cache>/boxes/debian-<key>/`` with what Vagrant keeps of a box that it has unpacked,
 and kernel and initrd besides, from which the host is booted directly: without boot loader and BIOS
 menu an emulated host saves seconds. `archive` packs it into a ``.box`` for Vagrant elsewhere.
 ``python -m labkit.storage.box`` does both; `vagrant/build-box` calls it.
@@ -21,29 +22,38 @@ import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from .._paths import cache_home
 from .._progress import Task, progress
 from .._values import format_size
 from ..errors import ImageBuildFailed, LabError, NotEnoughDisk, PackageMissing
-from . import _box_files, _debian, _manifest, _system
+from . import _box_files, _debian, _manifest, _system, _xen_box_files
 from ._workshop import Built, alone, discard, key, sweep, whole, workshop
 
-__all__ = ["NAME", "Box", "archive", "build", "find", "get"]
+__all__ = ["KINDS", "NAME", "XEN", "Box", "archive", "build", "find", "get"]
 
-NAME = "labkit/debian"
+NAME, XEN = _box_files.NAME, _xen_box_files.NAME
+KINDS = {kind.NAME: kind for kind in (_box_files, _xen_box_files)}
 VERSION = "1.0"
 DISK_BYTES = 10 * 2**30
 _NEEDED_BYTES = 4 * 2**30
 _UNUSED_S = 30 * 86400.0
-_FILES = ("metadata.json", "Vagrantfile", "box.img", "vmlinuz", "initrd.img")
-_ARCHIVE = "labkit-debian.box"
 
 
 @dataclass(frozen=True, slots=True)
 class Box(Built):
-    """A box in the cache; its files are read-only."""
+    """A box in the cache; its files are read-only.
+
+    Attributes
+    ----------
+    name
+        ``labkit/debian`` or ``labkit/xen``.
+    """
+
+    name: str
 
     @property
     def disk(self) -> Path:
@@ -61,24 +71,24 @@ class Box(Built):
         return self.folder / "initrd.img"
 
 
-def get() -> Box:
-    """Return the box from the cache, checked; build it first if it is not there (minutes).
+def get(name: str = NAME) -> Box:
+    """Return a box from the cache, checked; build it first if it is not there (minutes).
 
     Raises
     ------
     ImageDamaged, ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
     """
-    return whole(find) or build()
+    return whole(partial(find, name)) or build(name)
 
 
-def find() -> Box | None:
-    """Return the box if it is in the cache, without building or checking it."""
-    folder = _folder()
-    return Box(folder, _manifest.read(folder)["digest"]) if folder.is_dir() else None
+def find(name: str = NAME) -> Box | None:
+    """Return a box if it is in the cache, without building or checking it."""
+    folder = _folder(name)
+    return Box(folder, _manifest.read(folder)["digest"], name) if folder.is_dir() else None
 
 
-def build(*, force: bool = False) -> Box:
-    """Build the box; if it is there and whole, only with `force`.
+def build(name: str = NAME, *, force: bool = False) -> Box:
+    """Build a box; if it is there and whole, only with `force`.
 
     Of several processes that ask at once, one builds and the others wait for it.
 
@@ -87,10 +97,10 @@ def build(*, force: bool = False) -> Box:
     ImageBuildFailed, PackageMissing, NotEnoughDisk, NamespacesForbidden
     """
     with alone(_home(), "Vagrant box"):
-        if not force and (there := whole(find)):
+        if not force and (there := whole(partial(find, name))):
             return there
-        _build()
-        box = find()
+        _build(name)
+        box = find(name)
         if box is None:
             raise ImageBuildFailed(f"the box is gone from {_home()}", hint="who removes files there?")
         return box
@@ -109,10 +119,10 @@ def archive(box: Box, target: Path) -> Path:
             gzip.GzipFile("", "wb", 1, out, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w|", format=tarfile.GNU_FORMAT) as tar,
         ):
-            for name in _FILES:
-                tar.add(box.folder / name, name, filter=_plain)
-        with fresh.open("rb") as file:
-            total = hashlib.file_digest(file, "sha256").hexdigest()
+            for file in _files(box.name):
+                tar.add(box.folder / file, file, filter=_plain)
+        with fresh.open("rb") as whole_box:
+            total = hashlib.file_digest(whole_box, "sha256").hexdigest()
         target.with_name(f"{target.name}.sha256").write_text(f"{total}  {target.name}\n")
         fresh.replace(target)
     return target
@@ -131,8 +141,13 @@ def _home() -> Path:
     return home
 
 
-def _folder() -> Path:
-    return _home() / f"debian-{key(sys.modules[__name__], _box_files, _system, _debian)}"
+def _folder(name: str) -> Path:
+    kind = KINDS[name]
+    return _home() / f"{kind.PREFIX}-{key(sys.modules[__name__], kind, *kind.SOURCES, _system, _debian)}"
+
+
+def _files(name: str) -> tuple[str, ...]:
+    return ("metadata.json", "Vagrantfile", "box.img", *KINDS[name].TAKEN.values())
 
 
 # ── Building ──────────────────────────────────────────────────────────────────────────────────
@@ -155,8 +170,8 @@ def _room() -> Iterator[None]:
         raise
 
 
-def _build() -> None:
-    """Build the box into its folder; whatever fails leaves nothing."""
+def _build(name: str) -> None:
+    """Build a box into its folder; whatever fails leaves nothing."""
     _debian.check_tools()
     if shutil.which("qemu-img") is None:
         raise PackageMissing("qemu-img is not installed", hint="apt-get install qemu-utils")
@@ -166,24 +181,24 @@ def _build() -> None:
     with progress("Vagrant box") as task, workshop(_home()) as (work, lock), _room():
         made = work / "made"
         made.mkdir(mode=0o700)
-        _make(work, made, lock, task)
-        _manifest.write(made, {"name": NAME, "version": VERSION}, _FILES)
-        for old in _home().glob("debian-*"):
+        _make(KINDS[name], work, made, lock, task)
+        _manifest.write(made, {"name": name, "version": VERSION}, _files(name))
+        for old in _home().glob("[!.]*-*/"):
             # Another checkout's may be in use: the disks of its hosts are layers on it.
-            if old == _folder() or time.time() - old.stat().st_mtime > _UNUSED_S:
+            if old == _folder(name) or time.time() - old.stat().st_mtime > _UNUSED_S:
                 discard(old)
-        made.rename(_folder())
+        made.rename(_folder(name))
 
 
-def _make(work: Path, made: Path, lock: int, task: Task) -> None:
+def _make(kind: ModuleType, work: Path, made: Path, lock: int, task: Task) -> None:
     root, raw = work / "root", work / "disk.raw"
     task.phase("preparing", 0.0)
     hook = work / "hook"
-    laid = _system.write_files(work / "files", _box_files.FILES, _box_files.MASKED, _box_files.WANTED)
-    hook.write_text(f"{_system.INITRD_HOOK}{laid}{_box_files.HOOK}")
-    _debian.install(_system.SUITE, _box_files.PACKAGES, root, work, lock, task, hook=hook)
+    laid = _system.write_files(work / "files", kind.FILES, kind.MASKED, kind.WANTED)
+    hook.write_text(f"{_system.INITRD_HOOK}{laid}{kind.HOOK}")
+    _debian.install(_system.SUITE, kind.PACKAGES, root, work, lock, task, hook=hook)
     task.phase("writing the disk", 0.85)
-    _system.take(root, {"vmlinuz-": made / "vmlinuz", "initrd.img-": made / "initrd.img"})
+    _system.take(root, {source: made / target for source, target in kind.TAKEN.items()})
     _system.forget(root)
     _system.write_disk(root, raw, DISK_BYTES)
     task.phase("converting the disk", 0.95)
@@ -195,18 +210,20 @@ def _make(work: Path, made: Path, lock: int, task: Task) -> None:
         raise ImageBuildFailed(f"qemu-img could not convert the disk: {done.stderr.strip()[-300:]}")
     facts = {"provider": "libvirt", "format": "qcow2", "virtual_size": DISK_BYTES // 2**30}
     (made / "metadata.json").write_text(json.dumps(facts) + "\n")
-    (made / "Vagrantfile").write_text(_box_files.VAGRANTFILE.replace("CMDLINE", _system.CMDLINE))
+    (made / "Vagrantfile").write_text(kind.VAGRANTFILE.replace("CMDLINE", _system.CMDLINE))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build the box and, unless only that is asked for, pack it; print how to use it."""
+    """Build a box and, unless only that is asked for, pack it; print how to use it."""
     parser = argparse.ArgumentParser(prog="vagrant/build-box", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--force", action="store_true", help="build it again although it is there")
     parser.add_argument("--folder", action="store_true", help="do not pack it into a .box")
+    parser.add_argument("--xen", action="store_true", help=f"the box {XEN}, whose hosts boot Xen, instead of {NAME}")
     words = parser.parse_args(argv)
+    name = XEN if words.xen else NAME
     try:
-        box = build(force=True) if words.force else get()
-        print(box.folder if words.folder else archive(box, _home() / _ARCHIVE))
+        box = build(name, force=True) if words.force else get(name)
+        print(box.folder if words.folder else archive(box, _home() / f"{name.replace('/', '-')}.box"))
     except LabError as error:
         print(f"build-box: {error}", file=sys.stderr)
         return 1

@@ -37,9 +37,19 @@ def test_a_host_says_what_differs_from_the_defaults(tmp_path: Path) -> None:
     assert (plain.cpus, plain.engines) == (2, ("kvm",))
 
 
+def test_a_host_that_boots_xen_has_its_own_box(tmp_path: Path) -> None:
+    """It is enough to say that it has Xen."""
+    path = tmp_path / "hosts.yml"
+    path.write_text(HEAD + "hosts: {xena: {engines: [xen]}}\n")
+    assert read(path).hosts["xena"].box == "labkit/xen"
+
+
 @pytest.mark.parametrize(
     ("rest", "line", "field", "told"),
     [
+        ("hosts:\n  alpha: {engines: [kvm, xen]}\n", 4, "hosts.alpha", "it is alone"),
+        ("hosts:\n  alpha: {engines: [xen], box: debian/bookworm64}\n", 4, "hosts.alpha", "box: labkit/xen"),
+        ("hosts:\n  alpha: {engines: [xen], memory: 512 MiB}\n", 4, "hosts.alpha", "memory: 1 GiB"),
         ("hosts:\n  alpha:\n    memroy: 1 GiB\n", 5, "hosts.alpha.memroy", "the fields are: box, cpus, memory"),
         ("hosts:\n  Alpha: {}\n", 4, "hosts.Alpha", "small letters"),
         ("hosts:\n  alpha: {memory: lots}\n", 4, "hosts.alpha.memory", "128 MiB"),
