@@ -27,6 +27,7 @@ from .spec import Sample, Subject
 EVERY_S = 1.0
 _KEEP_S = 3600.0
 _DEADLINE_S = 0.8  # of a tick for all hosts: who is later comes with a later tick, and the others are not held up
+_MOST_OF_TIME = 0.2  # that reading a host may take: one that is slow to answer is read less often, and has time to work
 _IDLE_S = 30.0
 _TRIES = 10
 _LOOK_EVERY = 2  # ticks after which new hosts are looked for
@@ -44,11 +45,12 @@ class HostReader:
         self._wanted, self._done = threading.Event(), threading.Event()
         self._found: Readings = []
         self._ended = False
+        self._not_before_s = 0.0
         threading.Thread(target=self._run, name=f"labkit-reader-{host.name}", daemon=True).start()
 
     def begin(self) -> bool:
-        """Begin a reading, unless one is under way; whether it was begun."""
-        if self._wanted.is_set():
+        """Begin a reading, unless one is under way or it is too early for one; whether it was begun."""
+        if self._wanted.is_set() or time.monotonic() < self._not_before_s:
             return False
         self._wanted.set()
         return True
@@ -68,7 +70,9 @@ class HostReader:
     def _run(self) -> None:
         with watching():
             while self._wanted.wait() and not self._ended:
+                began = time.monotonic()
                 self._found = list(self._read())
+                self._not_before_s = began + (time.monotonic() - began) / _MOST_OF_TIME
                 self._done.set()
                 self._wanted.clear()
 
