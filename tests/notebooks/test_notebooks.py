@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _vagrant import needs_vagrant
 
 from labkit.course import student_edition
 from labkit.course.results import NotebookResult, Summary
@@ -24,19 +25,20 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 Cell = dict[str, Any]
 
-# The one takes three minutes, and what it does the notebooks before it do one by one; the other boots Xen.
-LONG = {"14_side_by_side", "11_xen"}
-TIMES_S = {"11_xen": 3000.0}
+# The first takes three minutes, and what it does the notebooks before it do one by one; the others boot virtual machines.
+LONG = {"14_side_by_side", "11_xen", "20_hosts_with_vagrant"}
+TIMES_S = {"11_xen": 3000.0, "20_hosts_with_vagrant": 3000.0}
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-# All tests that start the labs of one notebook run one after the other.
-each_alone = [
-    pytest.param(
-        path, id=path.stem,
-        marks=[pytest.mark.xdist_group(path.stem), pytest.mark.timeout(2 * TIMES_S.get(path.stem, 300.0)),
-               *([pytest.mark.slow] if path.stem in LONG else [])],
-    )
-    for path in NOTEBOOKS
-]  # fmt: skip
+
+
+def marks(path: Path) -> list[pytest.MarkDecorator]:
+    """Those of a test that runs a notebook. All tests that start the labs of one run one after the other."""
+    needs = [needs_vagrant] if "vagrant" in path.stem else []
+    needs += [pytest.mark.slow] if path.stem in LONG else []
+    return [pytest.mark.xdist_group(path.stem), pytest.mark.timeout(2 * TIMES_S.get(path.stem, 300.0)), *needs]
+
+
+each_alone = [pytest.param(path, id=path.stem, marks=marks(path)) for path in NOTEBOOKS]
 
 NBGRADER_KEYS = {"grade", "grade_id", "locked", "schema_version", "solution", "task"}
 LANES = ipaddress.ip_network("198.18.0.0/15")
