@@ -48,3 +48,19 @@ def test_what_comes_late_is_not_lost(monkeypatch: Any) -> None:
     for reader in (slow, quick):
         reader.close()
         reader.let.set()
+
+
+def test_who_is_slow_is_read_less_often(monkeypatch: Any) -> None:
+    """A host that took long has time to work before it is asked again; a quick one is asked at once."""
+    monkeypatch.setattr(_sampler, "_MOST_OF_TIME", 1e-4)
+    reader = Slow("slow")
+    assert reader.begin()
+    time.sleep(0.05)  # by now it may not be asked for 500 s
+    reader.let.set()
+    assert len(reader.take(time.monotonic() + 10)) == 1
+    _wait.until(lambda: not reader._wanted.is_set(), "it has read")
+    assert not reader.begin()
+    reader._not_before_s = 0.0
+    assert reader.begin()
+    reader.let.set()
+    reader.close()
