@@ -50,6 +50,17 @@ def test_core_passes_without_privileges(user: str, part: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(2700)
+def test_xen_needs_no_privileges(user: str) -> None:
+    """An ordinary user builds the appliance and its template, and has machines of Xen's."""
+    suite = ["-m", "not slow", "-p", "no:cacheprovider", "-q", "tests/contract/test_xen_machines.py"]
+    done = as_user(user, [".venv/bin/python", "-m", "pytest", *suite], 2400)
+    print(done.stdout[-6000:], done.stderr[-3000:])
+    assert done.returncode == 0
+    assert re.search(r"(\d+) passed", done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2700)
 @needs_vagrant
 def test_vagrant_needs_no_privileges(user: str) -> None:
     """An ordinary user builds the box, and a host that Vagrant makes of it runs in a lab of the user's."""
