@@ -75,7 +75,7 @@ class Plan
     words += " spec-ctrl=no xpti=0 tsc=stable:socket" unless kvm?
     machine.vm.provider(:libvirt) do |libvirt|
       box = $labkit_xen or next # its own Vagrantfile says where it lies, once Vagrant has it
-      libvirt.cmd_line = nil
+      libvirt.cmd_line = ""
       [*processor, "-kernel", "#{box[:folder]}/hypervisor", "-append", words, "-initrd",
        "#{box[:folder]}/vmlinuz #{ENV["LABKIT_CMDLINE"] || box[:words]} console=hvc0,#{box[:folder]}/initrd.img"]
         .each { |word| libvirt.qemuargs value: word }
