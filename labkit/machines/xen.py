@@ -106,7 +106,7 @@ class XenEngine(LibvirtEngine[XenMachine]):
             spec = XenSpec(name, chosen.name, sizes[0], vcpus, sizes[1], kind=kind)
 
             def make_disk(target: Path) -> None:
-                self.make_overlay(target, chosen.disk, "raw", spec.disk_bytes)
+                self.make_overlay(target, self.keeper.files.bring(chosen.disk), "raw", spec.disk_bytes)
 
             return self._make(spec, chosen, cards, make_disk, deadline)
 
