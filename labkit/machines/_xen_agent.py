@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
 
 
+_REFUSED_S = 2.0  # a QEMU that does not listen has its hands full: to ask takes time from what it does
+
+
 class _Wire(Line):
     """One question on the channel, whatever earlier ones have left on it."""
 
@@ -91,7 +94,7 @@ class XenAgent(GuestAgent):
             if not runs:
                 raise Unanswered(Silence.NOT_HERE, f"{self._machine} does not run") from error
             if isinstance(error, LabGone):
-                time.sleep(0.1)
+                time.sleep(_REFUSED_S)
             raise Unanswered(Silence.NOT_YET, error.message) from error
 
     def _translate(self, error: Unanswered) -> LabError:
