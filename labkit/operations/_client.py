@@ -34,7 +34,7 @@ class ClientView:
     sent, lost
         How many numbered requests it sent, and how many were never answered.
     longest_gap_ms
-        The longest time between two answers.
+        The longest time between two answers, or after the last until nothing was asked any more.
     gap_began_s
         When that began: seconds on the monotonic clock.
     answers
@@ -50,11 +50,13 @@ class ClientView:
     answers: tuple[tuple[int, float, float], ...]
 
 
-def view(host: str, sent: int, answers: list[tuple[int, float, float]]) -> ClientView | None:
-    """What the answers say; None if there were not two."""
+def view(host: str, sent: int, answers: list[tuple[int, float, float]], until_s: float = 0.0) -> ClientView | None:
+    """What the answers say to who asked until then; None if there were not two."""
     times = sorted(came for _, _, came in answers)
     if len(times) < 2:
         return None
+    if until_s > times[-1]:
+        times.append(until_s)
     gap, began = max((late - early, early) for early, late in itertools.pairwise(times))
     return ClientView(host, sent, sent - len(answers), gap * 1000, began, tuple(answers))
 
@@ -72,7 +74,7 @@ class Client:
 
     def __init__(self, machine: Machine) -> None:
         self.answers: list[tuple[int, float, float]] = []
-        self._sent = 0
+        self._sent, self._until_s = 0, 0.0
         self.why_not = "no host has an address on a network of the machine's"
         found = _where(machine)
         if found is None:
@@ -101,7 +103,7 @@ class Client:
             for line in self._told:
                 words = json.loads(line)
                 if isinstance(words, dict):
-                    self._sent = words["sent"]
+                    self._sent, self._until_s = words["sent"], words["until"]
                 else:
                     self.answers.extend((number, sent, came) for number, sent, came in words)
 
@@ -113,7 +115,7 @@ class Client:
         self._reader.join(_END_S)
         self._running.close()
         self._reader.join(_END_S)
-        return view(self._host.name, self._sent, self.answers)
+        return view(self._host.name, self._sent, self.answers, self._until_s)
 
 
 def _where(machine: Machine) -> tuple[Host, str] | None:

@@ -3,7 +3,7 @@
 It is run as a file on a host (``python -I -S _pinger.py ADDRESS INTERVAL_MS SECONDS``) and stands alone.
 Numbered echo requests (ICMP) are answered by the machine's kernel: nothing need be set up in it.
 It writes a line each 50 ms: JSON, ``[[number, sent, answered], …]`` for each answer that came since,
-seconds on the monotonic clock; at its end ``{"sent": count}``. A line on its standard input, or the
+seconds on the monotonic clock; at its end ``{"sent": count, "until": when the last was sent}``. A line on its standard input, or the
 end of that, ends it after the last answers' time to come.
 """
 
@@ -58,6 +58,7 @@ def main(address: str, interval_s: float, longest_s: float) -> None:
     sent: dict[int, float] = {}
     answers: list[tuple[int, float, float]] = []
     number, began = 0, time.monotonic()
+    asked_at = began
     next_at, tell_at, end_at = began, began + _TELL_S, began + longest_s
     ending = False
     while True:
@@ -65,7 +66,7 @@ def main(address: str, interval_s: float, longest_s: float) -> None:
         if now >= end_at or (ending and all(asked < now - _GRACE_S for asked in sent.values())):
             break
         if not ending and now >= next_at:
-            sent[number] = now
+            sent[number] = asked_at = now
             with contextlib.suppress(OSError):  # no way there just now: it counts as lost
                 wire.sendto(request(ident, number), (address, 0))
             number += 1
@@ -90,7 +91,7 @@ def main(address: str, interval_s: float, longest_s: float) -> None:
             ending, end_at = True, min(end_at, time.monotonic() + _GRACE_S)
     if answers:
         print(json.dumps(answers), flush=True)
-    print(json.dumps({"sent": number}), flush=True)
+    print(json.dumps({"sent": number, "until": asked_at}), flush=True)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _PORT = 49152
 _USUAL_S = 6.0
+_AWAKE_S = 120.0
 _LOOK_S = 0.1
 # What libxl does not do for a machine that it moves.
 _LACKING = {
@@ -238,6 +239,7 @@ class XenMigration(ArrivingMigration, LibvirtMigration):
                 machine.domain().resume()
                 machine.refresh()
             if came and machine.state is State.RUNNING:
+                machine.become(time.monotonic() + _AWAKE_S)  # its clock has stood still
                 _cards.restore_links(machine)
         return landed
 

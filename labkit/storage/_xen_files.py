@@ -105,7 +105,7 @@ while :; do /bin/busybox sha512sum /bin/busybox > /dev/null; done
 
 _INITTAB = """\
 ::sysinit:/usr/lib/labkit/begin
-::respawn:/usr/sbin/qemu-ga -m virtio-serial -p /dev/labkit-agent -l /var/log/qemu-ga.log
+::respawn:/usr/lib/labkit/serve agent
 ::respawn:/usr/lib/labkit/serve ssh
 ::respawn:/usr/lib/labkit/serve libvirt
 """
@@ -133,7 +133,7 @@ mount -t xenfs xenfs /proc/xen
 ln -s "$(echo /sys/class/virtio-ports/vport* | sed 's,.*/,,')" /dev/labkit-agent
 mkdir -p /var/log/xen /var/lib/xen/save /var/lib/xen/dump /var/lib/xenstored /var/log/libvirt /var/lib/libvirt \\
     /var/cache/libvirt
-mkfifo /run/labkit/ssh /run/labkit/libvirt
+mkfifo /run/labkit/agent /run/labkit/ssh /run/labkit/libvirt
 xen=$(echo /usr/lib/xen-4.*/bin)
 "$xen/xenstored" --pid-file /run/xenstore.pid
 tries=0
@@ -145,10 +145,18 @@ until xenstore-read -s / > /dev/null 2>&1 || [ $tries -ge 300 ]; do sleep 0.1; t
 xl sched-credit2 -d Domain-0 -w 1024  # it serves all machines: what keeps their processors busy must not hold it up
 echo "labkit: domain 0 is up after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
 """
-# Until it is told who it is, a copy of the template answers nobody.
+# Until it is told who it is, a copy of the template answers nobody but by its agent; which then has no more to do, and
+# would look ten times a second whether somebody is at the other end.
 _SERVE = """\
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+if [ "$1" = agent ]; then
+    qemu-ga -m virtio-serial -p /dev/labkit-agent -l /var/log/qemu-ga.log &
+    read -r _ < /run/labkit/agent
+    sleep 30 # in which it still says how that went
+    kill $!
+    exec sleep 2147483647
+fi
 [ -e /run/labkit/told ] || read -r _ < "/run/labkit/$1"
 case $1 in
 ssh) exec /usr/sbin/sshd -D -e ;;
@@ -187,6 +195,7 @@ write("/run/labkit/ssh", "\\n", flags=0)
 while not os.path.exists("/run/sshd.pid") or not os.path.getsize("/run/sshd.pid"):
     time.sleep(0.05)
 write("/run/labkit/libvirt", "\\n", flags=0)
+write("/run/labkit/agent", "\\n", flags=0)
 """
 # Hashes in domain 0 while a machine keeps the processor busy: each must come out as the first time.
 _CANARY = """\

@@ -43,6 +43,16 @@ def seen(*, until_s: float = 4.0) -> ClientView:
     return found
 
 
+def test_a_client_that_is_not_answered_any_more_has_its_gap() -> None:
+    """When no answer comes after the last, the gap lasts until nothing was asked any more."""
+    answers = [(number, number * 0.005, number * 0.005 + 0.001) for number in range(100)]
+    found = view("alpha", 2100, answers, until_s=10.496)
+    assert found
+    assert found.lost == 2000
+    assert found.longest_gap_ms == pytest.approx(10_000)
+    assert found.gap_began_s == pytest.approx(0.496)
+
+
 def samples() -> list[MigrationSample]:
     """Three seconds of a machine that writes, in two rounds."""
     return [

@@ -179,6 +179,15 @@ def test_vagrant_accepts_the_vagrantfile(tmp_path: Path, provider: str) -> None:
 
 
 @needs_vagrant
+def test_vagrant_accepts_a_host_that_boots_xen(tmp_path: Path) -> None:
+    """Also before Vagrant has the box that says where Xen lies."""
+    path = tmp_path / "hosts.yml"
+    path.write_text((FOLDER / "hosts.yml").read_text().replace("  beta:\n", "  beta:\n    engines: [xen]\n"))
+    done = vagrant(tmp_path, ["validate"], LABKIT_HOSTS=str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_vagrant
 def test_a_missing_plugin_is_told(tmp_path: Path) -> None:
     """Vagrant without the plugin for libvirt: what it says becomes PackageMissing."""
     done = vagrant(tmp_path, ["up", "alpha"], VAGRANT_NO_PLUGINS="1")
