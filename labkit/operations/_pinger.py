@@ -3,8 +3,8 @@
 It is run as a file on a host (``python -I -S _pinger.py ADDRESS INTERVAL_MS SECONDS``) and stands alone.
 Numbered echo requests (ICMP) are answered by the machine's kernel: nothing need be set up in it.
 It writes a line each 50 ms: JSON, ``[[number, sent, answered], …]`` for each answer that came since,
-seconds on the monotonic clock; at its end ``{"sent": count, "until": when the last was sent}``. A line on its standard input, or the
-end of that, ends it after the last answers' time to come.
+seconds on the monotonic clock; at its end ``{"sent": count, "until": when the last was sent}``. A line on its
+standard input, or the end of that, ends it after the last answers' time to come.
 """
 
 from __future__ import annotations
