@@ -22,7 +22,7 @@ _MODULES = "tun\nbridge\nloop\nvxlan\nxen-netback\nxen-blkback\nxen-gntalloc\nnb
 # It serves all machines: what keeps their processors busy must not hold it up.
 _WEIGHT = """\
 [Service]
-ExecStartPost=/usr/sbin/xl sched-credit2 -d Domain-0 -w 1024
+ExecStartPost=/usr/sbin/xl sched-credit2 -d Domain-0 -w 512
 """
 FILES = {
     **_box_files.FILES,

@@ -142,7 +142,7 @@ until xenstore-read -s / > /dev/null 2>&1 || [ $tries -ge 300 ]; do sleep 0.1; t
 "$xen/xenconsoled" --pid-file /run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
 /usr/libexec/xen-qemu-system-i386 -xen-domid 0 -xen-attach -name dom0 -nographic -M xenpv -daemonize -monitor none \\
     -serial none -parallel none -pidfile /run/qemu-dom0.pid
-xl sched-credit2 -d Domain-0 -w 1024  # it serves all machines: what keeps their processors busy must not hold it up
+xl sched-credit2 -d Domain-0 -w 512  # it serves all machines: what keeps their processors busy must not hold it up
 echo "labkit: domain 0 is up after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
 """
 # Until it is told who it is, a copy of the template answers nobody but by its agent; which then has no more to do, and
