@@ -27,7 +27,8 @@ from .spec import Sample, Subject
 EVERY_S = 1.0
 _KEEP_S = 3600.0
 _DEADLINE_S = 0.8  # of a tick for all hosts: who is later comes with a later tick, and the others are not held up
-_MOST_OF_TIME = 0.2  # that reading a host may take: one that is slow to answer is read less often, and has time to work
+# Of its time reading a host may take a part: one that is slow to answer is read less often, and has time to work.
+_MOST_OF_TIME, _LONGEST_REST_S = 0.2, 10.0
 _IDLE_S = 30.0
 _TRIES = 10
 _LOOK_EVERY = 2  # ticks after which new hosts are looked for
@@ -72,7 +73,8 @@ class HostReader:
             while self._wanted.wait() and not self._ended:
                 began = time.monotonic()
                 self._found = list(self._read())
-                self._not_before_s = began + (time.monotonic() - began) / _MOST_OF_TIME
+                ended = time.monotonic()
+                self._not_before_s = ended + min((ended - began) * (1 / _MOST_OF_TIME - 1), _LONGEST_REST_S)
                 self._done.set()
                 self._wanted.clear()
 

@@ -55,7 +55,7 @@ def test_who_is_slow_is_read_less_often(monkeypatch: Any) -> None:
     monkeypatch.setattr(_sampler, "_MOST_OF_TIME", 1e-4)
     reader = Slow("slow")
     assert reader.begin()
-    time.sleep(0.05)  # by now it may not be asked for 500 s
+    time.sleep(0.05)  # so it has a rest of ten seconds
     reader.let.set()
     assert len(reader.take(time.monotonic() + 10)) == 1
     _wait.until(lambda: not reader._wanted.is_set(), "it has read")
