@@ -99,7 +99,7 @@ class XenMachine(LibvirtMachine):
 
     def _boot(self, domain: libvirt.virDomain) -> None:
         self._engine.connect_disk(self.name, self.disk)
-        domain.create()
+        self._engine.boot(domain)
 
     # What it uses
 

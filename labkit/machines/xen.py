@@ -37,6 +37,7 @@ _OVERHEAD = 24 * 2**20  # of Xen's, besides a machine's own memory: page tables,
 _CHANNELS = Path("/var/lib/libvirt/libxl/channel/target")
 _LOG = "/var/log/libvirt/libxl/libxl-driver.log"
 _SAMPLE_S = 0.6
+_ORDER = Path(__file__).with_name("_xen_order.py")
 
 
 class XenEngine(LibvirtEngine[XenMachine]):
@@ -196,12 +197,24 @@ class XenEngine(LibvirtEngine[XenMachine]):
 
     def _start(self, domain: XenDomain) -> None:
         try:
-            self.connection().defineXML(domain.xml()).create()
+            self.boot(self.connection().defineXML(domain.xml()))
         except libvirt.libvirtError as error:
             failure = translate(error, self.host.name, domain.spec.name)
             said = self.host.run(["tail", "-n", "4", _LOG]).stdout.strip()
             failure.message += f"; its log says: {said}" if said else ""
             raise failure from error
+
+    def boot(self, domain: libvirt.virDomain) -> None:
+        """Have it run; raises `libvirt.libvirtError`."""
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        try:
+            order = [*self.host.python, "-I", "-S", self.host.program(_ORDER), str(domain.ID())]
+            self.host.run(order, timeout_s=60, check=True)
+            domain.resume()
+        except BaseException:
+            with contextlib.suppress(libvirt.libvirtError):
+                domain.destroy()
+            raise
 
     def forget(self, name: str, networks: Iterable[str]) -> None:
         self._end(name)
