@@ -1,10 +1,10 @@
 """Run in domain 0, as ``python3 -c … DOMAIN``: has a domain that is not running yet find its disks last.
 
-A guest resumes its devices in the order in which it has found them. Linux (6.1 to 6.12, ``evtchn_put`` in hvc_xen.c)
-closes for each console that resumes the event channel that this had *before*, though by then a device that has come
-back earlier may have that number: the disk, which never answers again. What is found last comes back last. A guest
-finds devices in the order of their entries in the xenstore; so those of the disks are taken out and put in again,
-in one transaction. Source of the protocol: https://xenbits.xen.org/docs/unstable/misc/xenstore.txt
+A guest resumes its devices in the order in which it has found them. Linux (seen with 6.1.192: ``evtchn_put`` in
+hvc_xen.c) closes for each console that resumes the event channel that this had *before*, though by then a device that
+has come back earlier may have that number: the disk, which never answers again. What is found last comes back last. A
+guest finds devices in the order of their entries in the xenstore; so those of the disks are taken out and put in
+again, in one transaction. Source of the protocol: https://xenbits.xen.org/docs/unstable/misc/xenstore.txt
 """
 
 import socket
