@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,8 +49,13 @@ def processes_of(run_id: str) -> set[int]:
     return found - {os.getpid()}
 
 
-def end_processes(run_id: str, deadline_s: float = 10.0) -> None:
+def end_processes(run_id: str, deadline_s: float = 10.0, *, dying: Iterable[int] = ()) -> None:
     """Kill all processes of a run and return when none is left.
+
+    Parameters
+    ----------
+    dying
+        Those of it that were killed before: a process that dies has no mark any more, and is there for a moment yet.
 
     Raises
     ------
@@ -57,13 +63,14 @@ def end_processes(run_id: str, deadline_s: float = 10.0) -> None:
         If one is still there after `deadline_s` (it hangs in the kernel, or may not be killed).
     """
     until = time.monotonic() + deadline_s
-    looks = 0
+    looks, awaited = 0, set(dying)
     # Twice: who was looked at just before its parent ended belonged to nobody for a moment.
     while looks < 2:
         left = processes_of(run_id)
-        looks = 0 if left else looks + 1
+        awaited = {pid for pid in awaited | left if _parent_if_alive(str(pid)) is not None}
+        looks = 0 if awaited else looks + 1
         if time.monotonic() > until:
-            raise DeadlineExceeded(f"processes that a notebook started do not end: {sorted(left)}")
+            raise DeadlineExceeded(f"processes that a notebook started do not end: {sorted(awaited)}")
         for pid in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

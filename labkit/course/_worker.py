@@ -242,11 +242,12 @@ def _write_page(maker: PageMaker, execution: _Execution, target: str) -> None:
 def _end_all_when_dismissed(run_id: str, folder: Path, kernels: list[AsyncKernelManager]) -> threading.Thread:
     """Wait in a thread for the end of standard input, then end the run and this process."""
     from .._listing import end_labs_of_run
-    from ._processes import end_processes
+    from ._processes import end_processes, processes_of
 
     def watch() -> None:
         while os.read(0, 1):
             pass
+        dying = processes_of(run_id)
         try:
             for kernel in kernels:
                 if group := getattr(kernel.provisioner, "pgid", None):
@@ -254,7 +255,7 @@ def _end_all_when_dismissed(run_id: str, folder: Path, kernels: list[AsyncKernel
                         os.killpg(group, signal.SIGKILL)
             end_labs_of_run(run_id)
         finally:
-            end_processes(run_id)
+            end_processes(run_id, dying=dying)
             shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
 
