@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,31 @@ while [ -n "$pid" ] && [ -e "/proc/$pid" ] && [ $tries -lt 200 ]; do sleep 0.05;
 """
 
 
-class ServedDisks:
+class Disks(ABC):
+    """Where the disks of a host's machines lie, and how they get into domain 0."""
+
+    @abstractmethod
+    def connect(self, host: Host, name: str, file: Path, form: str) -> Path:
+        """Have a file be a block device in a domain 0; returns its path there, which is the same on every host.
+
+        Parameters
+        ----------
+        form
+            ``qcow2`` or ``raw``.
+        """
+
+    @abstractmethod
+    def withdraw(self, file: Path) -> None:
+        """Have a file closed that no domain 0 has any more, with all that was written to it."""
+
+    @staticmethod
+    def let_go(host: Host, name: str) -> None:
+        """Have a domain 0 forget a disk."""
+        with contextlib.suppress(LabError):  # it has ended
+            host.run(["sh", "-uc", LET_GO, "sh", str(link_of(name))])
+
+
+class ServedDisks(Disks):
     """Disks on a carrier; its server is started as it is needed.
 
     Parameters
@@ -131,7 +156,6 @@ class ServedDisks:
         return name
 
     def withdraw(self, file: Path) -> None:
-        """Have a file closed, with all that was written to it."""
         with contextlib.suppress(LabGone), Monitor(
             self._socket, self._carrier.name, time.monotonic() + _PATIENCE_S
         ) as server:  # fmt: skip
@@ -147,32 +171,22 @@ class ServedDisks:
     # On a Xen host
 
     def connect(self, host: Host, name: str, file: Path, form: str) -> Path:
-        """Have a file be a block device in a domain 0; returns its path there, which is the same on every host."""
         export, link = self.serve(file, form), link_of(name)
         host.run(["sh", "-euc", _GUARD, "sh", self._address, str(PORT)], check=True)
         _connect(host, link, export, ["nbd-client", "-N", export, self._address, str(PORT)])
         return link
 
-    @staticmethod
-    def let_go(host: Host, name: str) -> None:
-        """Have a domain 0 forget a disk."""
-        with contextlib.suppress(LabError):  # it has ended
-            host.run(["sh", "-uc", LET_GO, "sh", str(link_of(name))])
 
-
-class OwnDisks:
+class OwnDisks(Disks):
     """Disks that lie in the domain 0 of the machines: only those on this host can have them."""
 
     def connect(self, host: Host, name: str, file: Path, form: str) -> Path:
-        """Have a file be a block device; returns its path."""
         link = link_of(name)
         _connect(host, link, str(file), ["qemu-nbd", "-f", form, "--discard=unmap", str(file), "-c"])
         return link
 
-    let_go = staticmethod(ServedDisks.let_go)
-
     def withdraw(self, file: Path) -> None:
-        """Nothing: who lets it go has closed the file."""
+        pass  # who let it go has closed it
 
 
 def _connect(host: Host, link: Path, export: str, command: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Run in domain 0, as ``python3 -c … DOMAIN``: has a domain that is not running yet find its disks last.
+"""Run in domain 0 as a file, ``_xen_order.py DOMAIN``: has a domain that is not running yet find its disks last.
 
 A guest resumes its devices in the order in which it has found them. Linux (seen with 6.1.192: ``evtchn_put`` in
 hvc_xen.c) closes for each console that resumes the event channel that this had *before*, though by then a device that

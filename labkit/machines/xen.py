@@ -22,7 +22,7 @@ from ..storage.images import get as get_image
 from ._domain import AGENT, check_vcpus
 from ._libvirt import spoken, translate
 from ._libvirt_engine import LibvirtEngine
-from ._xen_disks import LET_GO, OwnDisks, ServedDisks, link_of
+from ._xen_disks import LET_GO, Disks, OwnDisks, ServedDisks, link_of
 from ._xen_domain import KINDS, XenDomain, check_kind, read_spec
 from ._xen_machine import XenMachine, sample_of
 from .base import machine_folder
@@ -60,7 +60,7 @@ class XenEngine(LibvirtEngine[XenMachine]):
         return self.host.keeper
 
     @cached_property
-    def disks(self) -> ServedDisks | OwnDisks:
+    def disks(self) -> Disks:
         """What connects them."""
         from ..hosts.xen import GATEWAY
 
