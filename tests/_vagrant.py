@@ -10,11 +10,28 @@ from typing import Any
 import pytest
 
 from labkit import Vagrant, Xen
+from labkit.errors import InvalidState
+from labkit.machines.base import Machine
+from labkit.machines.spec import State
 
 FOLDER = Path(__file__).parent.parent / "vagrant"
 needs_vagrant = pytest.mark.skipif(
     shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant"
 )
+
+
+def goes_back_to_a_snapshot(machine: Machine) -> None:
+    """Paused, it refuses commands; from a snapshot come its memory and its disk."""
+    machine.pause()
+    assert machine.refresh() is State.PAUSED
+    with pytest.raises(InvalidState, match="paused"):
+        machine.run(["true"])
+    machine.resume()
+    machine.run(["sh", "-c", "echo old >/run/in-memory; echo old >/root/file"], check=True)
+    machine.snapshot("before")
+    machine.run(["sh", "-c", "echo new >/run/in-memory; rm /root/file"], check=True)
+    machine.revert("before")
+    assert machine.run(["cat", "/run/in-memory", "/root/file"]).stdout == "old\nold\n"
 
 
 def wanted_hosts() -> Any:

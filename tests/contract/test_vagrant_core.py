@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from _lab import lab_of
-from _vagrant import FOLDER, needs_vagrant
+from _vagrant import FOLDER, goes_back_to_a_snapshot, needs_vagrant
 
 from labkit import Lab, Vagrant
-from labkit.errors import InvalidState
 from labkit.hosts.vagrant_hosts import VagrantHost
 from labkit.machines.base import Machine
-from labkit.machines.spec import State
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("vagrant"), needs_vagrant]
 PATIENCE_S = 600  # the processor is emulated
@@ -39,16 +37,7 @@ def test_a_virtual_machine_on_kvm(lab: Lab, alpha: VagrantHost) -> None:
     web = alpha.kvm.create("web", networks=["lan"], timeout_s=PATIENCE_S)
     done = web.run(["sh", "-c", "hostname; echo err >&2; exit 7"])
     assert (done.exit_code, done.stdout, done.stderr) == (7, "web\n", "err\n")
-    web.pause()
-    assert web.refresh() is State.PAUSED
-    with pytest.raises(InvalidState, match="paused"):
-        web.run(["true"])
-    web.resume()
-    web.run(["sh", "-c", "echo old >/run/in-memory; echo old >/root/file"], check=True)
-    web.snapshot("before")
-    web.run(["sh", "-c", "echo new >/run/in-memory; rm /root/file"], check=True)
-    web.revert("before")
-    assert web.run(["cat", "/run/in-memory", "/root/file"]).stdout == "old\nold\n"
+    goes_back_to_a_snapshot(web)
     reach_each_other(web, lab["near"].lxc.create("beside", networks=["lan"]))
     web.destroy()
     assert alpha.run(["virsh", "-q", "list", "--all", "--name"], check=True).stdout.split() == []

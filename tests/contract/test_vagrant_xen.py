@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from _lab import lab_of
-from _vagrant import FOLDER, needs_vagrant
+from _vagrant import FOLDER, goes_back_to_a_snapshot, needs_vagrant
 from _xen import PATIENCE_S
 
 from labkit import Lab, Vagrant
@@ -55,14 +55,7 @@ def test_a_machine_of_xens(lab: Lab, alpha: VagrantXenHost, kind: str) -> None:
     web = alpha.xen.create("web", kind=kind, timeout_s=PATIENCE_S)
     told = web.run(["sh", "-c", "cat /sys/hypervisor/guest_type; hostname; exit 7"])
     assert (told.exit_code, told.stdout.lower()) == (7, f"{kind}\nweb\n")
-    web.pause()
-    assert web.refresh() is State.PAUSED
-    web.resume()
-    web.run(["sh", "-c", "echo old >/run/in-memory; echo old >/root/file"], check=True)
-    web.snapshot("before")
-    web.run(["sh", "-c", "echo new >/run/in-memory; rm /root/file"], check=True)
-    web.revert("before")
-    assert web.run(["cat", "/run/in-memory", "/root/file"]).stdout == "old\nold\n"
+    goes_back_to_a_snapshot(web)
     plan = web.migration_plan(lab["near"])
     assert "does not boot Xen" in plan.obstacles[0].what
     web.destroy()

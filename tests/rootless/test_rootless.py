@@ -25,6 +25,16 @@ def user() -> Iterator[str]:
         yield name
 
 
+def passed_by(user: str, suite: list[str], within_s: float) -> int:
+    """Run tests as that user, of which none may fail; how many passed."""
+    done = as_user(user, [".venv/bin/python", "-m", "pytest", "-p", "no:cacheprovider", "-q", *suite], within_s)
+    print(done.stdout[-6000:], done.stderr[-3000:])
+    assert done.returncode == 0
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed
+    return int(passed[1])
+
+
 # Of each engine what its users meet first; the rest is in the second part.
 FIRST = ("lab", "machine", "instant", "networks")
 
@@ -39,24 +49,14 @@ def test_core_passes_without_privileges(user: str, part: str) -> None:
     files = {
         "first": first, "rest": ["tests/contract", *(f"--ignore={file}" for file in first)], "faults": ["tests/faults"],
     }  # fmt: skip
-    suite = ["-m", "core and not slow", "-p", "no:cacheprovider", "-q", *files[part]]
-    done = as_user(user, [".venv/bin/python", "-m", "pytest", *suite], 1500)
-    print(done.stdout[-6000:], done.stderr[-3000:])
-    assert done.returncode == 0
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed
-    assert int(passed[1]) > 50
+    assert passed_by(user, ["-m", "core and not slow", *files[part]], 1500) > 50
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(2700)
 def test_xen_needs_no_privileges(user: str) -> None:
     """An ordinary user builds the appliance and its template, and has machines of Xen's."""
-    suite = ["-m", "not slow", "-p", "no:cacheprovider", "-q", "tests/contract/test_xen_machines.py"]
-    done = as_user(user, [".venv/bin/python", "-m", "pytest", *suite], 2400)
-    print(done.stdout[-6000:], done.stderr[-3000:])
-    assert done.returncode == 0
-    assert re.search(r"(\d+) passed", done.stdout)
+    assert passed_by(user, ["-m", "not slow", "tests/contract/test_xen_machines.py"], 2400)
 
 
 @pytest.mark.slow
@@ -64,11 +64,7 @@ def test_xen_needs_no_privileges(user: str) -> None:
 @needs_vagrant
 def test_vagrant_needs_no_privileges(user: str) -> None:
     """An ordinary user builds the box, and a host that Vagrant makes of it runs in a lab of the user's."""
-    suite = ["-p", "no:cacheprovider", "-q", "tests/contract/test_vagrant.py"]
-    done = as_user(user, [".venv/bin/python", "-m", "pytest", *suite], 2400)
-    print(done.stdout[-6000:], done.stderr[-3000:])
-    assert done.returncode == 0
-    assert re.search(r"(\d+) passed", done.stdout)
+    assert passed_by(user, ["tests/contract/test_vagrant.py"], 2400)
 
 
 def test_doctor_says_that_a_lab_can_start(user: str) -> None:
