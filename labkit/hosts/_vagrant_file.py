@@ -226,8 +226,7 @@ class _Value:
             raise self.wrong(f"{self.shown} is not a size from {limits}", f"write such as  {example}")
         return size
 
-    def words(self, known: tuple[str, ...]) -> tuple[str, ...]:
-        example = f"[{', '.join(known)}]"
+    def words(self, known: tuple[str, ...], example: str) -> tuple[str, ...]:
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.wrong(f"{self.shown} is not a list", f"write such as  {example}")
         found: list[str] = []
@@ -292,7 +291,7 @@ def _settings(value: _Value, known: tuple[str, ...]) -> dict[str, Any]:
         elif name == "port":
             found[name] = its.whole(_PORTS)
         elif name == "engines":
-            found[name] = its.words(ENGINES)
+            found[name] = its.words(ENGINES, "[kvm, docker, lxc]")
         elif name in ("memory", "disk"):
             found[name] = its.size(*((_MEMORY, "1536 MiB") if name == "memory" else (_DISK, "10 GiB")))
         else:

@@ -19,18 +19,13 @@ PACKAGES = (
 MASKED = (*_box_files.MASKED, "xendomains.service")
 WANTED = _box_files.WANTED
 _MODULES = "tun\nbridge\nloop\nvxlan\nxen-netback\nxen-blkback\nxen-gntalloc\nnbd\n"
-# It serves all machines: what keeps their processors busy must not hold it up.
-_WEIGHT = """\
-[Service]
-ExecStartPost=/usr/sbin/xl sched-credit2 -d Domain-0 -w 512
-"""
 FILES = {
     **_box_files.FILES,
     **_xen_files.XEN_FILES,
     "etc/modules-load.d/labkit.conf": _MODULES,
     "etc/modprobe.d/labkit.conf": "options nbd nbds_max=64\n",
     "etc/default/xen": 'XENCONSOLED_ARGS="--log=guest --log-dir=/var/log/xen"\n',
-    "etc/systemd/system/xen.service.d/labkit.conf": _WEIGHT,
+    "etc/systemd/system/xen.service.d/labkit.conf": f"[Service]\nExecStartPost={_xen_files.WEIGH}\n",
 }
 # Of devices that no virtual machine has.
 _DRIVERS = (

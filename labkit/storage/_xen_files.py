@@ -109,6 +109,8 @@ _INITTAB = """\
 ::respawn:/usr/lib/labkit/serve ssh
 ::respawn:/usr/lib/labkit/serve libvirt
 """
+# It serves all machines: what keeps their processors busy must not hold it up.
+WEIGH = "/usr/sbin/xl sched-credit2 -d Domain-0 -w 512"
 _BEGIN = """\
 #!/bin/sh
 set -u
@@ -142,7 +144,7 @@ until xenstore-read -s / > /dev/null 2>&1 || [ $tries -ge 300 ]; do sleep 0.1; t
 "$xen/xenconsoled" --pid-file /run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
 /usr/libexec/xen-qemu-system-i386 -xen-domid 0 -xen-attach -name dom0 -nographic -M xenpv -daemonize -monitor none \\
     -serial none -parallel none -pidfile /run/qemu-dom0.pid
-xl sched-credit2 -d Domain-0 -w 512  # it serves all machines: what keeps their processors busy must not hold it up
+WEIGH
 echo "labkit: domain 0 is up after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
 """
 # Until it is told who it is, a copy of the template answers nobody but by its agent; which then has no more to do, and
@@ -315,7 +317,7 @@ FILES = {
     "usr/lib/labkit/initrd-dom0": _INITRD_DOM0,
     "usr/lib/labkit/initrd-busy": _INITRD_BUSY,
     "usr/lib/labkit/canary": _CANARY,
-    "usr/lib/labkit/begin!": _BEGIN,
+    "usr/lib/labkit/begin!": _BEGIN.replace("WEIGH", WEIGH),
     "usr/lib/labkit/serve!": _SERVE,
     "usr/lib/labkit/become!": _BECOME,
 }

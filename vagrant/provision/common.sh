@@ -36,6 +36,16 @@ file() {
     did "wrote $1"
 }
 
+# Whoever is in the group libvirt may use it.
+libvirtd_conf() {
+    file /etc/libvirt/libvirtd.conf <<END
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+unix_sock_group = "libvirt"
+unix_sock_rw_perms = "0770"
+END
+}
+
 module() {
     if [ -e "/sys/module/$1" ]; then found "module $1"; else modprobe "$1" && did "loaded module $1"; fi
 }

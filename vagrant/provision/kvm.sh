@@ -13,12 +13,7 @@ namespaces = [ ]
 security_driver = "none"
 max_core = 0
 END
-file /etc/libvirt/libvirtd.conf <<END && changed=yes
-auth_unix_ro = "none"
-auth_unix_rw = "none"
-unix_sock_group = "libvirt"
-unix_sock_rw_perms = "0770"
-END
+libvirtd_conf && changed=yes
 [ $changed = no ] || systemctl --quiet try-restart libvirtd.service
 # A network of its own that nobody asked for.
 if [ -e /etc/libvirt/qemu/networks/autostart/default.xml ]; then

@@ -13,11 +13,6 @@ if ! xl info >/dev/null 2>&1; then
 fi
 found "Xen $(xl info | sed -n 's/^xen_version *: //p')"
 module nbd
-! file /etc/libvirt/libvirtd.conf <<END || systemctl --quiet try-restart libvirtd.service
-auth_unix_ro = "none"
-auth_unix_rw = "none"
-unix_sock_group = "libvirt"
-unix_sock_rw_perms = "0770"
-END
+! libvirtd_conf || systemctl --quiet try-restart libvirtd.service
 listening libvirtd.socket
 member vagrant libvirt
