@@ -18,9 +18,9 @@ from labkit.monitoring.spec import Sample, Subject
 class Slow(HostReader):
     """Reads when it is let."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_far: bool = False) -> None:
         self.let = threading.Event()
-        super().__init__(SimpleNamespace(name=name))  # type: ignore[arg-type]
+        super().__init__(SimpleNamespace(name=name, shares_files=not is_far))  # type: ignore[arg-type]
 
     def _read(self) -> Iterator[tuple[Subject, Sample]]:
         self.let.wait()
@@ -51,16 +51,19 @@ def test_what_comes_late_is_not_lost(monkeypatch: Any) -> None:
 
 
 def test_who_is_slow_is_read_less_often(monkeypatch: Any) -> None:
-    """A host that took long has time to work before it is asked again; a quick one is asked at once."""
+    """A computer of its own that took long has time to work before it is asked again; of this one, nobody has."""
     monkeypatch.setattr(_sampler, "_MOST_OF_TIME", 1e-4)
-    reader = Slow("slow")
-    assert reader.begin()
-    time.sleep(0.05)  # so it has a rest of ten seconds
-    reader.let.set()
-    assert len(reader.take(time.monotonic() + 10)) == 1
-    _wait.until(lambda: not reader._wanted.is_set(), "it has read")
-    assert not reader.begin()
-    reader._not_before_s = 0.0
-    assert reader.begin()
-    reader.let.set()
-    reader.close()
+    far, near = Slow("far", is_far=True), Slow("near")
+    for reader in (far, near):
+        assert reader.begin()
+        time.sleep(0.05)  # so it has a rest of ten seconds
+        reader.let.set()
+        assert len(reader.take(time.monotonic() + 10)) == 1
+        _wait.until(lambda one=reader: not one._wanted.is_set(), "it has read")
+    assert not far.begin()
+    assert near.begin()
+    far._not_before_s = 0.0
+    assert far.begin()
+    for reader in (far, near):
+        reader.let.set()
+        reader.close()
