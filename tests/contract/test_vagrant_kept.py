@@ -53,21 +53,15 @@ def authorized(host: Host) -> str:
 
 
 def test_the_next_lab_has_a_copy(kept: Path, lab_name: str) -> None:
-    """Under another name it is had in a third of the time: same boot, the lab's own key, the right time, no residue."""
-    began = time.monotonic()
+    """It goes on from the same boot, with the lab's own key, the right time, no residue."""
     with Lab(f"{lab_name}-a", hosts=[ONE]) as first:
-        cold = time.monotonic() - began
         seen, key = boot(first["alpha"]), authorized(first["alpha"])
         first["alpha"].run(["touch", "/root/residue"], check=True)
         assert len(list(kept.glob("host-alpha-*"))) == 1
     time.sleep(5)  # that passes for no copy
-    began = time.monotonic()
     with Lab(lab_name, hosts=[ONE]) as second:
-        took = time.monotonic() - began
         alpha = second["alpha"]
         assert isinstance(alpha, VagrantHost)
-        print(f"made in {cold:.1f} s, as a copy in {took:.1f} s")
-        assert took < cold / 3 + 5  # the lab itself and its carrier are new
         assert boot(alpha) == seen
         assert authorized(alpha) not in ("", key)
         assert abs(float(alpha.run(["date", "+%s"], check=True).stdout) - time.time()) < 3

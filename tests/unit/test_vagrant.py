@@ -27,7 +27,7 @@ from labkit.errors import (
     PackageMissing,
     VersionsDoNotFit,
 )
-from labkit.hosts import _vagrant_file, _vagrant_lines, _vagrant_ready
+from labkit.hosts import _vagrant_file, _vagrant_lines, _vagrant_ready, _xen_qemu
 from labkit.hosts._vagrant_run import Here, in_words
 from labkit.hosts.acceleration import SLOW_FLAGS
 from labkit.storage._system import BROKEN_FLAGS
@@ -248,6 +248,13 @@ def test_an_emulated_processor_lacks_the_same_everywhere() -> None:
     plan = (FOLDER / "plan.rb").read_text()
     assert f"BROKEN = %w[{' '.join(BROKEN_FLAGS)}].freeze" in plan
     assert f"SLOW = %w[{' '.join(SLOW_FLAGS)}].freeze" in plan
+
+
+def test_xen_is_told_the_same_everywhere() -> None:
+    """The Vagrantfile gives Xen the words of labkit's own Xen hosts, but for its processors and what a reboot does."""
+    words = " ".join(re.findall(r'words \+?= "([^"]*)"', (FOLDER / "plan.rb").read_text()))
+    ours = _xen_qemu._XEN.format(dom0="#{dom0}", vcpus=0).split()
+    assert sorted(words.split()) == sorted(set(ours) - {"dom0_max_vcpus=0", "noreboot"})
 
 
 @needs_vagrant
