@@ -43,9 +43,11 @@ mkdir -p "${link%/*}"
 exec 9>"${link%/*}/.lock"
 flock 9
 used() { [ -e "/sys/block/${1##*/}/pid" ]; }
+answers() { timeout 20 dd "if=$1" of=/dev/null bs=4096 count=1 iflag=direct 2>/dev/null; }
 device=$(readlink "$link") || device=
 if [ -n "$device" ]; then
-    used "$device" && [ "$(cat "$link.export")" = "$export" ] && exit 0
+    # A device whose server has died is still connected.
+    used "$device" && [ "$(cat "$link.export")" = "$export" ] && answers "$device" && exit 0
     nbd-client -d "$device" >/dev/null 2>&1
     rm -f "$link" "$link.export"
 fi
