@@ -24,7 +24,8 @@ REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))  # for `_wait`, which no package holds
 
 _LONGEST = (
-    "/rootless/", "/test_xen_machines", "33_live_migration", "/uplink/", "/test_jupyterlab", "/notebooks/", "/browser/",
+    "/rootless/", "/test_xen_machines", "/test_vagrant_core", "33_live_migration", "/uplink/", "/test_jupyterlab",
+    "/notebooks/", "/browser/",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import libvirt
 
 from .._values import check_cpus, check_name, format_count, format_size
-from ..errors import EngineError, InvalidValue, NameInUse, NotFound, NotSupported
+from ..errors import EngineError, InvalidValue, LabError, NameInUse, NotFound, NotSupported
 from . import _cards, _libvirt_cards
 from ._agent import Unanswered
 from ._domain import check_vcpus
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _LOGS = Path("/var/log/xen")
 _WORDS = {"pvh": "PVH", "pv": "paravirtual (PV)", "hvm": "HVM, with QEMU's devices"}
 _MOST_WEIGHT = 65535
+_DEVICES = ("/sys/devices/vbd-51712", "/sys/devices/console-1")  # xvda, and what carries the agent; see _xen_order.py
 _SAVED_EXTRA = 64 * 2**20  # what Xen writes besides the pages themselves
 # Takes the card on bridge $3 away from machine $2; $4: for now or for the next start; $1: libvirt's address.
 _UNPLUG = """
@@ -153,15 +154,32 @@ class XenMachine(LibvirtMachine):
             raise EngineError(f"xl {words[0]}: {done.stderr.strip()[-300:]}", host=self.host.name, machine=self.name)
         return done.stdout
 
-    def why_not_saved(self) -> str:
-        """Why its memory cannot be written and read again, here or on another host; "" if it can (asks libvirt)."""
+    def why_not_saved(self) -> tuple[str, str] | None:
+        """Why its memory cannot be written and read again, here or on another host, and what helps (asks it)."""
         with spoken(self.host.name, self.name):
             domain = self.domain()
             online = domain.info()[3] if domain.isActive() else self.spec.vcpus
-        if online == self.spec.vcpus:
-            return ""
-        # Those it is made with start again; the clocks of others stand still, and the guest with them.
-        return f"{self.name} runs on {online} processors, and Xen would bring it back with {self.spec.vcpus}"
+        if online != self.spec.vcpus:
+            # Those it is made with start again; the clocks of others stand still, and the guest with them.
+            why = f"{self.name} runs on {online} processors, and Xen would bring it back with {self.spec.vcpus}"
+            return why, f"resize(vcpus={self.spec.vcpus}) it first"
+        if self.refresh() is State.RUNNING and self._has_rebooted():
+            return (
+                f"{self.name} has rebooted by itself, and its disk might not come back",
+                "stop() and start() it first",
+            )
+        return None
+
+    def _has_rebooted(self) -> bool:
+        """Whether its guest has found its disk before its agent's console: it was not `XenEngine.boot` that began it.
+
+        Linux numbers the files of devices as it finds these. Of a guest that does not answer it is not known.
+        """
+        with contextlib.suppress(LabError, ValueError):
+            _, told, _ = self._agent().run(["stat", "-c", "%i", *_DEVICES], b"", 20)
+            disk, console = map(int, told.split())
+            return disk < console
+        return False
 
     # Snapshots: Xen saves memory, the disk is copied beside it
 
@@ -181,8 +199,8 @@ class XenMachine(LibvirtMachine):
         check_name(name, "name of a snapshot")
         if name in self.snapshots():
             raise NameInUse(f"{self.name} has a snapshot {name} already", machine=self.name, host=self.host.name)
-        if why := self.why_not_saved():
-            raise NotSupported(why, hint="resize(vcpus=…) it back", machine=self.name, host=self.host.name)
+        if obstacle := self.why_not_saved():
+            raise NotSupported(obstacle[0], hint=obstacle[1], machine=self.name, host=self.host.name)
         files, folder = self.keeper.files, self._snapshot("")
         files.make_folder(folder, there=True)
         with files.temporary_folder(folder, f".{name}-") as made:

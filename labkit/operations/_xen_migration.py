@@ -108,8 +108,8 @@ def _obstacles(machine: XenMachine, to: Host, options: MigrationOptions, *, runs
             f"{machine.name} is paravirtual (PV), and Debian's Xen has no shadow paging, by which it would learn what"
             " such a machine writes while its memory is copied", "live=False moves it paused; move() takes that way",
         )  # fmt: skip
-    if why := machine.why_not_saved():
-        yield Obstacle(why, f"resize(vcpus={machine.spec.vcpus}) it first")
+    if obstacle := machine.why_not_saved():
+        yield Obstacle(*obstacle)
     for option, what in _LACKING.items():
         if getattr(options, option):
             yield Obstacle(f"Xen's tools have no {what} for a move", f"leave out what asks for {what}")

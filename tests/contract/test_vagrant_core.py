@@ -12,7 +12,7 @@ from labkit import Lab, Vagrant
 from labkit.hosts.vagrant_hosts import VagrantHost
 from labkit.machines.base import Machine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("vagrant"), needs_vagrant]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("vagrant"), needs_vagrant]
 PATIENCE_S = 600  # the processor is emulated
 
 
@@ -31,14 +31,23 @@ def alpha(lab: Lab) -> VagrantHost:
     return host
 
 
-def test_a_virtual_machine_on_kvm(lab: Lab, alpha: VagrantHost) -> None:
-    """On KVM in the emulated processor it does what the contract asks of a machine, and is gone at the end."""
+@pytest.fixture(scope="module")
+def web(alpha: VagrantHost) -> Machine:
+    return alpha.kvm.create("web", networks=["lan"], timeout_s=PATIENCE_S)
+
+
+def test_a_virtual_machine_on_kvm(lab: Lab, alpha: VagrantHost, web: Machine) -> None:
+    """KVM in the emulated processor runs a machine, which does what it is told and reaches one in a namespace."""
     assert alpha.kvm.acceleration().is_kvm, alpha.kvm.acceleration().reason
-    web = alpha.kvm.create("web", networks=["lan"], timeout_s=PATIENCE_S)
     done = web.run(["sh", "-c", "hostname; echo err >&2; exit 7"])
     assert (done.exit_code, done.stdout, done.stderr) == (7, "web\n", "err\n")
-    goes_back_to_a_snapshot(web)
     reach_each_other(web, lab["near"].lxc.create("beside", networks=["lan"]))
+
+
+@pytest.mark.slow
+def test_its_snapshot_and_its_end(alpha: VagrantHost, web: Machine) -> None:
+    """Paused, reverted and destroyed, it does what the contract asks, and nothing of it is left."""
+    goes_back_to_a_snapshot(web)
     web.destroy()
     assert alpha.run(["virsh", "-q", "list", "--all", "--name"], check=True).stdout.split() == []
 
@@ -48,6 +57,7 @@ def reach_each_other(one: Machine, other: Machine) -> None:
     other.run(["ping", "-c", "1", "-W", "20", one.name], timeout_s=60, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["lxc", "docker"])
 def test_a_container_held_to_its_memory(alpha: VagrantHost, engine: str) -> None:
     """The kernel's cgroup v2 ends what takes more memory than its container has; less is served."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from _lab import lab_of
 from _xen import PATIENCE_S
 
 from labkit import Lab, Xen
-from labkit.errors import InvalidState, InvalidValue, NameInUse, NotEnoughMemory, NotFound, NotSupported
+from labkit.errors import InvalidState, InvalidValue, LabError, NameInUse, NotEnoughMemory, NotFound, NotSupported
 from labkit.machines._xen_machine import XenMachine
 from labkit.machines.spec import State
 
@@ -147,6 +148,29 @@ def test_what_cannot_be_is_refused(lab: Lab, pvh: XenMachine) -> None:
     assert not plan.possible
     assert "does not boot Xen" in plan.obstacles[0].what
     assert pvh.run(["true"]).ok
+
+
+@pytest.mark.slow
+def test_one_that_rebooted_by_itself_is_not_saved(pvh: XenMachine) -> None:
+    """Its disk might not come back, so it is refused before anything is done; begun by labkit it has snapshots."""
+    boot = ["cat", "/proc/sys/kernel/random/boot_id"]
+    before = pvh.run(boot, check=True).stdout
+    pvh.run(["sh", "-c", "(sleep 1; reboot -f) >/dev/null 2>&1 &"], check=True)
+
+    def is_up_again() -> bool:
+        with contextlib.suppress(LabError):
+            return pvh.run(boot, timeout_s=30, check=True).stdout != before
+        return False
+
+    wait_until(is_up_again, "it has rebooted", timeout_s=PATIENCE_S)
+    with pytest.raises(NotSupported, match="rebooted by itself") as refused:
+        pvh.snapshot("now")
+    assert "start()" in refused.value.hint
+    pvh.stop(timeout_s=PATIENCE_S)
+    pvh.start(timeout_s=PATIENCE_S)
+    pvh.snapshot("now")
+    pvh.run(["sh", "-c", "echo written > /root/file && sync && grep written /root/file"], timeout_s=120, check=True)
+    assert pvh.snapshots() == ["now"]
 
 
 @pytest.mark.slow

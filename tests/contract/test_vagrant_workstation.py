@@ -1,0 +1,109 @@
+"""``vagrant up workstation`` in a lab, which has no way out: what it would fetch lies on a disk of the test's.
+
+That disk, the test's only addition, has Debian's packages, those of PyPI and the guest image; apt and pip are told of
+it before the provisioning of labkit's begins.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from _lab import lab_of
+from _vagrant import FOLDER, needs_vagrant
+
+from labkit.hosts.base import Host
+from labkit.hosts.vagrant import VagrantProject
+from labkit.storage import images
+
+REPOSITORY = FOLDER.parent
+PATIENCE_S = 4800  # all of JupyterLab is installed on an emulated processor
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(2 * PATIENCE_S),
+    pytest.mark.xdist_group("vagrant"),
+    needs_vagrant,
+    pytest.mark.skipif(
+        "bookworm" not in Path("/etc/os-release").read_text() or sys.version_info[:2] != (3, 11),
+        reason="the packages fetched here must fit the box: this is not Debian 12 with its own Python",
+    ),
+]
+VAGRANTFILE = """
+Vagrant.configure("2") do |config|
+  config.vm.define "workstation", autostart: false do |machine|
+    machine.vm.provider :libvirt do |libvirt|
+      ["-drive", "file={disk},format=raw,if=none,id=packages,readonly=on",
+       "-device", "virtio-blk-pci,drive=packages,addr=0x1d"].each {{ |word| libvirt.qemuargs value: word }}
+    end
+    machine.vm.provision "packages", type: "shell", inline: <<-END
+      set -eu
+      mountpoint -q /srv || mount -o ro /dev/vdb /srv
+      rm -rf /etc/apt/sources.list.d/*
+      echo 'deb [trusted=yes] file:/srv/debs ./' >/etc/apt/sources.list
+      printf '[global]\\nno-index = true\\nfind-links = /srv/wheels\\n' >/etc/pip.conf
+      install -d -o vagrant -g vagrant /home/vagrant/.cache /home/vagrant/.cache/labkit
+      [ -e /home/vagrant/.cache/labkit/images ] || cp -r /srv/images /home/vagrant/.cache/labkit/
+      chown -R vagrant:vagrant /home/vagrant/.cache/labkit
+    END
+  end
+end
+load "{original}"
+"""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The disk with what ``./lab install`` fetches."""
+    work = tmp_path_factory.mktemp("packages")
+    content = work / "content"
+    _fetch_debs(content / "debs", work)
+    build = ["hatchling", "editables", "setuptools", "wheel"]  # of labkit and libvirt-python
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", "-d", content / "wheels", f"{REPOSITORY}[course]", *build],
+        check=True, timeout=900,
+    )  # fmt: skip
+    image = images.get().folder
+    shutil.copytree(image, content / "images" / image.name)
+    disk = work / "packages.img"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", content, disk, "1500M"], check=True)
+    shutil.rmtree(content)
+    yield disk
+    disk.unlink()
+
+
+def _fetch_debs(folder: Path, work: Path) -> None:
+    """An apt repository of all that the script `lab` installs, with what that needs."""
+    (folder / "partial").mkdir(parents=True)
+    (work / "status").touch()  # as if nothing were installed
+    found = re.search(r"^course_packages='([^']*)'", (REPOSITORY / "lab").read_text(), re.MULTILINE)
+    assert found
+    wanted = [*found[1].split(), "python3-venv", "python3-dev"]
+    known = subprocess.run(["apt-cache", "pkgnames"], capture_output=True, text=True, check=True).stdout.split()
+    subprocess.run(
+        ["apt-get", "-q", "-y", "-o", f"Dir::State::status={work / 'status'}", "-o", f"Dir::Cache::archives={folder}",
+         "-o", "APT::Sandbox::User=root", "--no-install-recommends", "--download-only", "install",
+         *(set(wanted) & set(known))],
+        check=True, capture_output=True, timeout=900,
+    )  # fmt: skip
+    index = subprocess.run(["dpkg-scanpackages", "-m", "."], cwd=folder, capture_output=True, check=True).stdout
+    (folder / "Packages").write_bytes(index)
+
+
+@pytest.fixture(scope="module")
+def carrier() -> Iterator[Host]:
+    with lab_of(["carrier"]) as lab:
+        yield lab["carrier"]
+
+
+@pytest.fixture(scope="module")
+def project(carrier: Host, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> VagrantProject:
+    """The workstation of ``vagrant/``, with the disk."""
+    folder = tmp_path_factory.mktemp("vagrant")
+    shutil.copy(FOLDER / "hosts.yml", folder)
+    (folder / "Vagrantfile").write_text(VAGRANTFILE.format(disk=packages, original=FOLDER / "Vagrantfile"))
+    return VagrantProject(folder, carrier)
