@@ -41,8 +41,9 @@ _TAP = "xen-template"
 _PARTS = ("memory", "state", "disk.img")
 _TOLD = re.compile(r"rounds=(\d+) wrong=(\d+) sums=(\d+) busy_s=([\d.]+)")
 _SURROUNDINGS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
-# Has libvirt's daemon run once, so that what it reads is in memory when a copy starts its own.
+# Has libvirt's daemon and Python run once, so that what they read is in memory when a copy starts its own.
 _WARM = """
+/usr/local/bin/python3 -I -S -c pass || exit 1
 libvirtd & pid=$!
 tries=0
 until virsh -q -c xen:///system version >/dev/null 2>&1 || [ $tries -ge 100 ]; do sleep 0.2; tries=$((tries + 1)); done

@@ -369,7 +369,8 @@ class _Clone:
         }  # fmt: skip
         with dom0_of(machine, "answer", _READY_S) as dom0:
             words["now"] = f"{time.time():.3f}"
-            dom0.check("learn who it is", ["/usr/lib/labkit/become"], input=own.read_text(), env=words)
+            become = ["/usr/local/bin/python3", "-I", "-S", "/usr/lib/labkit/become"]
+            dom0.check("learn who it is", become, input=own.read_text(), env=words)
         own.unlink()
         options = (f"HostKeyAlias=xen-{ident}", f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes",
                    "KexAlgorithms=curve25519-sha256", f"ConnectTimeout={_CONNECT_S:.0f}")  # fmt: skip

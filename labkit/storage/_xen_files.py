@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from . import _xen_python
+
 PACKAGES = (
     "xen-hypervisor-4.17-amd64", "xen-utils-4.17", "xenstore-utils", "qemu-system-xen", "qemu-utils",
     "linux-image-amd64", "busybox-static", "kmod", "procps", "netbase", "python3", "openssh-server", "qemu-guest-agent",
@@ -105,6 +109,7 @@ while :; do /bin/busybox sha512sum /bin/busybox > /dev/null; done
 
 _INITTAB = """\
 ::sysinit:/usr/lib/labkit/begin
+::respawn:/usr/bin/python3 -I -S /usr/lib/labkit/python /run/labkit
 ::respawn:/usr/lib/labkit/serve agent
 ::respawn:/usr/lib/labkit/serve ssh
 ::respawn:/usr/lib/labkit/serve libvirt
@@ -135,7 +140,7 @@ mount -t xenfs xenfs /proc/xen
 ln -s "$(echo /sys/class/virtio-ports/vport* | sed 's,.*/,,')" /dev/labkit-agent
 mkdir -p /var/log/xen /var/lib/xen/save /var/lib/xen/dump /var/lib/xenstored /var/log/libvirt /var/lib/libvirt \\
     /var/cache/libvirt
-mkfifo /run/labkit/agent /run/labkit/ssh /run/labkit/libvirt
+mkfifo /run/labkit/agent /run/labkit/ssh /run/labkit/libvirt /run/labkit/python /run/labkit/python-runs
 xen=$(echo /usr/lib/xen-4.*/bin)
 "$xen/xenstored" --pid-file /run/xenstore.pid
 tries=0
@@ -165,10 +170,20 @@ ssh) exec /usr/sbin/sshd -D -e ;;
 libvirt) exec /usr/sbin/libvirtd ;;
 esac
 """
+# How labkit starts its programs; see _xen_python.
+PYTHON = """\
+#!/bin/sh
+if [ "${1-} ${2-}" != "-I -S" ] || [ ! -p /run/labkit/python ]; then exec /usr/bin/python3 "$@"; fi
+trap 'exit 0' USR1
+trap 'exit 1' USR2
+exec 3<&0 4>&1 # while it writes and reads here, its own are others
+echo $$ > /run/labkit/python
+read -r _ < /run/labkit/python-runs
+exit 1
+"""
 # Reads the private key of its ssh; everything else is in its environment. In Python, for on an emulated
 # processor each process that a shell would start takes its time.
 _BECOME = """\
-#!/usr/bin/python3 -IS
 import fcntl, os, socket, subprocess, sys, time
 told = os.environ
 began = int(open("/proc/self/stat").read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
@@ -319,5 +334,7 @@ FILES = {
     "usr/lib/labkit/canary": _CANARY,
     "usr/lib/labkit/begin!": _BEGIN.replace("WEIGH", WEIGH),
     "usr/lib/labkit/serve!": _SERVE,
-    "usr/lib/labkit/become!": _BECOME,
+    "usr/lib/labkit/become": _BECOME,
+    "usr/lib/labkit/python": Path(_xen_python.__file__).read_text(),
+    "usr/local/bin/python3!": PYTHON,
 }

@@ -15,7 +15,7 @@ from .._paths import cache_home, disk_room
 from .._progress import Task, progress
 from .._values import format_size
 from ..errors import ImageBuildFailed, NotEnoughDisk
-from . import _debian, _manifest, _system, _xen_files
+from . import _debian, _manifest, _system, _xen_files, _xen_python
 from ._workshop import Built, alone, discard, key, sweep, whole, workshop
 
 __all__ = ["Appliance", "build", "find", "get", "home"]
@@ -94,7 +94,7 @@ def home() -> Path:
 
 
 def _folder() -> Path:
-    return home() / f"appliance-{key(sys.modules[__name__], _xen_files, _system, _debian)}"
+    return home() / f"appliance-{key(sys.modules[__name__], _xen_files, _xen_python, _system, _debian)}"
 
 
 def _build() -> None:
