@@ -50,8 +50,6 @@ until virsh -q -c xen:///system version >/dev/null 2>&1 || [ $tries -ge 100 ]; d
 virsh -c xen:///system version || exit 1
 kill $pid
 wait $pid
-ssh-keygen -q -t ed25519 -N "" -f /run/labkit/warm && sshd -t -h /run/labkit/warm
-rm -f /run/labkit/warm*
 sync
 """
 

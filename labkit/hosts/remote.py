@@ -110,8 +110,9 @@ class RemoteHost(ServedHost):
             _remotes.write(lab.folder, note)
             try:
                 host.check()
-                note["cgroups"] = host.run(["sh", "-c", _HAS_CGROUPS]).ok
-                _remotes.write(lab.folder, note)
+                if "cgroups" not in note:
+                    note["cgroups"] = host.run(["sh", "-c", _HAS_CGROUPS]).ok
+                    _remotes.write(lab.folder, note)
             except BaseException:
                 host.leave(give_up=True)
                 raise

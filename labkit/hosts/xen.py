@@ -301,7 +301,8 @@ class _Clone:
             machine = self._machine(folder, f"xen{address.rpartition('.')[2]}")
             self._have_running(machine)
             login = self._tell(machine, address)
-            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET)}
+            more = {"carrier_name": self._carrier.name, "way": self._carrier.address, "subnet": str(SUBNET),
+                    "cgroups": True}  # fmt: skip
             host = XenHost.start(self._lab, self._name, login, provider=XenHost.provider, address=address,
                                  carrier=self._carrier, more=more)  # fmt: skip
             try:

@@ -110,8 +110,8 @@ while :; do /bin/busybox sha512sum /bin/busybox > /dev/null; done
 _INITTAB = """\
 ::sysinit:/usr/lib/labkit/begin
 ::respawn:/usr/bin/python3 -I -S /usr/lib/labkit/python /run/labkit
+::respawn:/usr/sbin/sshd -D -e
 ::respawn:/usr/lib/labkit/serve agent
-::respawn:/usr/lib/labkit/serve ssh
 ::respawn:/usr/lib/labkit/serve libvirt
 """
 # It serves all machines: what keeps their processors busy must not hold it up.
@@ -140,7 +140,8 @@ mount -t xenfs xenfs /proc/xen
 ln -s "$(echo /sys/class/virtio-ports/vport* | sed 's,.*/,,')" /dev/labkit-agent
 mkdir -p /var/log/xen /var/lib/xen/save /var/lib/xen/dump /var/lib/xenstored /var/log/libvirt /var/lib/libvirt \\
     /var/cache/libvirt
-mkfifo /run/labkit/agent /run/labkit/ssh /run/labkit/libvirt /run/labkit/python /run/labkit/python-runs
+mkfifo /run/labkit/agent /run/labkit/libvirt /run/labkit/python /run/labkit/python-runs
+ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
 xen=$(echo /usr/lib/xen-4.*/bin)
 "$xen/xenstored" --pid-file /run/xenstore.pid
 tries=0
@@ -153,7 +154,8 @@ WEIGH
 echo "labkit: domain 0 is up after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
 """
 # Until it is told who it is, a copy of the template answers nobody but by its agent; which then has no more to do, and
-# would look ten times a second whether somebody is at the other end.
+# would look ten times a second whether somebody is at the other end. sshd waits already: it reads the host's key and
+# who may log in for each connection, and before it is told there is no network for one.
 _SERVE = """\
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
@@ -164,11 +166,8 @@ if [ "$1" = agent ]; then
     kill $!
     exec sleep 2147483647
 fi
-[ -e /run/labkit/told ] || read -r _ < "/run/labkit/$1"
-case $1 in
-ssh) exec /usr/sbin/sshd -D -e ;;
-libvirt) exec /usr/sbin/libvirtd ;;
-esac
+[ -e /run/labkit/told ] || read -r _ < /run/labkit/libvirt
+exec /usr/sbin/libvirtd
 """
 # How labkit starts its programs; see _xen_python.
 PYTHON = """\
@@ -208,9 +207,6 @@ steps = f"link set eth0 address {told['mac']} mtu 9000\\naddress replace {told['
 steps += f"link set eth0 up\\nroute replace default via {told['gateway']}\\n"
 subprocess.run(["/sbin/ip", "-batch", "-"], input=steps, text=True, check=True)
 write("/run/labkit/told", "")
-write("/run/labkit/ssh", "\\n", flags=0)
-while not os.path.exists("/run/sshd.pid") or not os.path.getsize("/run/sshd.pid"):
-    time.sleep(0.05)
 write("/run/labkit/libvirt", "\\n", flags=0)
 write("/run/labkit/agent", "\\n", flags=0)
 """
