@@ -55,6 +55,13 @@ end
 load "{original}"
 """
 
+LAB = """
+from labkit import Lab
+with Lab("inside") as lab:
+    web = lab["alpha"].lxc.create("web", memory="64 MiB", timeout_s=600)
+    print(web.run(["sh", "-c", "hostname; stat -fc %T /sys/fs/cgroup"], timeout_s=120, check=True).stdout)
+"""
+
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -107,3 +114,40 @@ def project(carrier: Host, packages: Path, tmp_path_factory: pytest.TempPathFact
     shutil.copy(FOLDER / "hosts.yml", folder)
     (folder / "Vagrantfile").write_text(VAGRANTFILE.format(disk=packages, original=FOLDER / "Vagrantfile"))
     return VagrantProject(folder, carrier)
+
+
+def test_the_whole_of_labkit(project: VagrantProject, carrier: Host) -> None:
+    """JupyterLab answers on a port of the computer, with the token that is told and not without; a lab works in it."""
+    config = project.up("workstation", timeout_s=PATIENCE_S)
+    ssh = ["ssh", "-i", str(config.key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+           "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", f"{config.user}@{config.address}"]  # fmt: skip
+    carrier.run([*ssh, "echo mine > labkit/notebooks/00_start_here.ipynb"], timeout_s=60, check=True)
+    said = project.provision("workstation", timeout_s=PATIENCE_S)
+    kept = carrier.run([*ssh, "cat labkit/notebooks/00_start_here.ipynb"], timeout_s=60, check=True)
+    assert kept.stdout == "mine\n", "what somebody has worked in was overwritten"
+
+    found = re.search(r"(http://127\.0\.0\.1:8888)/lab\?token=(\w{48})", "\n".join(said))
+    assert found, said
+    assert "00_start_here.ipynb" in fetched(carrier, f"{found[1]}/api/contents?token={found[2]}")
+    assert "jupyter-config-data" in fetched(carrier, found[0])
+    assert "403" in fetched(carrier, f"{found[1]}/api/contents")
+
+    done = carrier.run([*ssh, "labkit/.venv/bin/python -"], input=LAB, timeout_s=900, check=True)
+    assert done.stdout.split() == ["web", "cgroup2fs"]
+    if chromium := shutil.which("chromium"):  # for people to look at
+        picture = Path(project.folder) / "jupyterlab.png"
+        words = ["--headless", "--no-sandbox", "--window-size=1400,900", "--timeout=180000", f"--screenshot={picture}"]
+        carrier.run([chromium, *words, found[0]], timeout_s=400)
+        print(picture)
+
+
+def fetched(host: Host, address: str) -> str:
+    """What a browser on that host is given, or the error."""
+    code = """
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=120).read().decode())
+except urllib.error.HTTPError as error:
+    print(error)
+"""
+    return host.run(["python3", "-c", code, address], timeout_s=180, check=True).stdout

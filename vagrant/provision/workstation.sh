@@ -3,7 +3,13 @@
 set -eu
 if [ -s /tmp/labkit.tar.gz ]; then
     mkdir -p "$HOME/labkit"
-    tar -xzf /tmp/labkit.tar.gz -C "$HOME/labkit"
+    kept=
+    if [ -e "$HOME/labkit/notebooks" ]; then
+        kept='--anchored --exclude=notebooks'
+        echo 'labkit: already there: ~/labkit/notebooks, which may have been worked in; move it away to get it anew'
+    fi
+    # shellcheck disable=SC2086 # two options
+    tar -xzf /tmp/labkit.tar.gz -C "$HOME/labkit" $kept
     rm /tmp/labkit.tar.gz
     echo 'labkit: did: copied the checkout to ~/labkit'
 fi
