@@ -46,6 +46,7 @@ mkdir -p root/.ssh var/lib/labkit
 chmod 700 root/.ssh
 {LIBVIRT_HOOK}ln -sf ../bin/busybox usr/sbin/init
 chroot . passwd -q -d root
+sed -i '/^root:/s,/bin/bash$,/bin/sh,' etc/passwd  # ssh begins commands by it
 rm -rf etc/libvirt/qemu
 """
 
