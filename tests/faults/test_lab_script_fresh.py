@@ -111,7 +111,7 @@ def test_installs_on_a_fresh_machine(suite: str) -> None:
         assert "may not write to it: it belongs to root" in machine.run(f"userdel u; {user} ./lab install", code=1)
 
 
-@pytest.mark.parametrize("moment", ["unpacked", "configure"])
+@pytest.mark.parametrize("moment", ["unpacked", "half-installed", "configure"])
 def test_repairs_packages(machine: Fresh, moment: str) -> None:
     """After a kill -9 of everything in the middle of apt-get the next call finishes the packages."""
     log = machine.root / "var/log/dpkg.log"
@@ -122,6 +122,11 @@ def test_repairs_packages(machine: Fresh, moment: str) -> None:
     log.unlink(missing_ok=True)
     machine.cut_off("./lab packages", in_the_middle)
     assert machine.left_behind()
+    if moment == "half-installed":  # a moment that is hard to meet: one was being replaced
+        status = machine.root / "var/lib/dpkg/status"
+        told = status.read_text()
+        assert "\nStatus: install ok unpacked\n" in told
+        status.write_text(told.replace("install ok unpacked", "install reinstreq half-installed", 1))
     output = machine.run("./lab packages && echo audit && dpkg --audit && echo whole && ./lab packages")
     assert "finishing an installation that was cut off" in output
     assert output.splitlines()[-2:] == ["audit", "whole"]  # dpkg complains of nothing, and there is nothing to do
