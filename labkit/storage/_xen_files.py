@@ -142,7 +142,7 @@ ln -s "$(echo /sys/class/virtio-ports/vport* | sed 's,.*/,,')" /dev/labkit-agent
 mkdir -p /var/log/xen /var/lib/xen/save /var/lib/xen/dump /var/lib/xenstored /var/log/libvirt /var/lib/libvirt \\
     /var/cache/libvirt
 mkfifo /run/labkit/agent /run/labkit/libvirt /run/labkit/python /run/labkit/python-runs
-ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
+ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key && rm /etc/ssh/ssh_host_ed25519_key.pub
 xen=$(echo /usr/lib/xen-4.*/bin)
 "$xen/xenstored" --pid-file /run/xenstore.pid
 tries=0
