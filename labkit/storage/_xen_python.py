@@ -5,28 +5,29 @@ labkit's programs import. ``python3 -I -S …``, which is how labkit starts thos
 0 (`_xen_files`); it asks this process by its number for a child, which gets the script's arguments, environment,
 folder and standard streams. The child ends with the script, and the script with the child, or with this process.
 """
+# ruff: noqa: F401  what is not used here is for the children
 
-import collections.abc  # noqa: F401  these, too, are for the children
+import collections.abc
 import contextlib
 import ctypes
-import errno  # noqa: F401
-import fcntl  # noqa: F401
-import json  # noqa: F401
+import errno
+import fcntl
+import json
 import os
 import select
-import selectors  # noqa: F401
-import shutil  # noqa: F401
+import selectors
+import shutil
 import signal
-import socket  # noqa: F401
-import stat  # noqa: F401
-import struct  # noqa: F401
-import subprocess  # noqa: F401
+import socket
+import stat
+import struct
+import subprocess
 import sys
-import termios  # noqa: F401
-import time  # noqa: F401
-import traceback  # noqa: F401
+import termios
+import time
+import traceback
 import types
-import typing  # noqa: F401
+import typing
 
 PIDFD_GETFD, PR_SET_PDEATHSIG = 438, 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -106,7 +107,6 @@ def be(asker: int, reach: int) -> tuple[bytes, str]:
     with open(f"/proc/{asker}/cmdline", "rb") as file:
         words = file.read().split(b"\0")[4:-1]  # after sh, the script, -I and -S
     os.chdir(f"/proc/{asker}/cwd")
-    sys.executable = "/usr/bin/python3"
     if words[0] == b"-c":
         sys.argv = ["-c", *map(os.fsdecode, words[2:])]
         return words[1], "<string>"
