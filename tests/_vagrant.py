@@ -11,6 +11,7 @@ import pytest
 
 from labkit import Vagrant, Xen
 from labkit.errors import InvalidState
+from labkit.hosts.vagrant import SshConfig
 from labkit.machines.base import Machine
 from labkit.machines.spec import State
 
@@ -18,6 +19,13 @@ FOLDER = Path(__file__).parent.parent / "vagrant"
 needs_vagrant = pytest.mark.skipif(
     shutil.which("vagrant") is None, reason="Vagrant is not installed: ./lab packages vagrant"
 )
+
+
+def ssh_to(config: SshConfig) -> list[str]:
+    """The command that logs in to a machine of Vagrant's; what to run there follows it."""
+    options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "BatchMode=yes",
+               "LogLevel=ERROR")  # fmt: skip
+    return ["ssh", "-i", str(config.key), *(f"-o{option}" for option in options), f"{config.user}@{config.address}"]
 
 
 def goes_back_to_a_snapshot(machine: Machine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -11,14 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from _vagrant import FOLDER, needs_vagrant
+from _lab import lab_of
+from _vagrant import FOLDER, needs_vagrant, ssh_to
 from _wait import until
 
-from labkit import Lab
 from labkit.errors import InvalidState, NotFound
 from labkit.hosts.base import Host
 from labkit.hosts.vagrant import SshConfig, VagrantProject, VagrantState
-from labkit.testing import settle, take_stock
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,12 +36,8 @@ VagrantProject(sys.argv[2], Lab.attach(sys.argv[1])["carrier"]).up("alpha")
 @pytest.fixture(scope="module")
 def carrier() -> Iterator[Host]:
     """The host whose libvirt runs what Vagrant makes; with the lab, all of it is gone."""
-    name = f"m-{secrets.token_hex(4)}"
-    before = take_stock(name)
-    with Lab(name, hosts=["carrier"]) as lab:
+    with lab_of(["carrier"]) as lab:
         yield lab["carrier"]
-    left = settle(name, before)
-    assert not left, f"the lab left behind: {left}"
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +91,7 @@ def ssh(carrier: Host, alpha: SshConfig) -> Callable[[str], str]:
     """Run a shell command in the machine."""
 
     def run(command: str) -> str:
-        words = ["ssh", "-i", str(alpha.key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                 "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]  # fmt: skip
-        return carrier.run([*words, f"{alpha.user}@{alpha.address}", command], timeout_s=300, check=True).stdout
+        return carrier.run([*ssh_to(alpha), command], timeout_s=300, check=True).stdout
 
     return run
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from _lab import lab_of
-from _vagrant import FOLDER, needs_vagrant
+from _vagrant import FOLDER, needs_vagrant, ssh_to
 
 from labkit.hosts.base import Host
 from labkit.hosts.vagrant import VagrantProject
@@ -119,8 +119,7 @@ def project(carrier: Host, packages: Path, tmp_path_factory: pytest.TempPathFact
 def test_the_whole_of_labkit(project: VagrantProject, carrier: Host) -> None:
     """JupyterLab answers on a port of the computer, with the token that is told and not without; a lab works in it."""
     config = project.up("workstation", timeout_s=PATIENCE_S)
-    ssh = ["ssh", "-i", str(config.key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-           "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", f"{config.user}@{config.address}"]  # fmt: skip
+    ssh = ssh_to(config)
     carrier.run([*ssh, "echo mine > labkit/notebooks/00_start_here.ipynb"], timeout_s=60, check=True)
     said = project.provision("workstation", timeout_s=PATIENCE_S)
     kept = carrier.run([*ssh, "cat labkit/notebooks/00_start_here.ipynb"], timeout_s=60, check=True)
