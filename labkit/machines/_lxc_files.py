@@ -36,13 +36,18 @@ mount -t overlay labkit -o "lowerdir=lower,upperdir=upper,workdir=work$more" roo
 _FAULT = "fault"  # the file with why it could not be started; its process 1 cannot write it
 _STATE = (*(f"own/state/{what}" for what in ("ready", "up", "exit")), _FAULT)
 FORGET_STATE = "rm -f " + " ".join(f'"/var/lib/lxc/$1/{file}"' for file in _STATE)  # as `forget_state` does
+# A cgroup cannot go before its processes have, and those of a killed monitor are still ending.
 _NO_CGROUPS = """
-name=$1
-set --
+name=$1 tries=0
 for top in /sys/fs/cgroup /sys/fs/cgroup/*; do
-    set -- "$@" "$top/lxc.payload.$name" "$top/lxc.monitor.$name" "$top/lxc.pivot/lxc.pivot" "$top/lxc.pivot"
+    for left in "$top/lxc.payload.$name" "$top/lxc.monitor.$name"; do
+        while [ -d "$left" ] && ! find "$left" -depth -type d -delete 2>/dev/null && [ $tries -lt 250 ]; do
+            sleep 0.02
+            tries=$((tries + 1))
+        done
+    done
+    rmdir "$top/lxc.pivot/lxc.pivot" "$top/lxc.pivot" 2>/dev/null || true
 done
-rmdir "$@" 2>/dev/null || true
 """
 _LAY_OUT = f"""
 cd "/var/lib/lxc/$1"

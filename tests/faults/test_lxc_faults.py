@@ -15,6 +15,7 @@ from _world import VICTIM, alive, first_process, hide, run_apart
 from labkit import Lab
 from labkit.errors import EngineError
 from labkit.hosts.base import Host
+from labkit.machines.base import Machine
 from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
@@ -119,13 +120,37 @@ def test_liblxc_is_quoted_when_it_cannot_start(lab: Lab) -> None:
 def test_a_container_whose_monitor_was_killed_starts_again(lab: Lab) -> None:
     """With its monitor it ends; what the monitor left behind is in nobody's way."""
     box = lab["alpha"].lxc.create("box")
-    found = box.host.run(["sh", "-c", "grep -zlsx '.lxc monitor. /var/lib/lxc box' /proc/[0-9]*/cmdline"]).stdout
-    box.host.run(["kill", "-9", found.split("/")[2]], check=True)
+    _kill_monitor(box)
     until(lambda: box.refresh() is State.STOPPED, "it has ended with its monitor")
     box.start()
     assert box.run(["hostname"]).stdout == "box\n"
     box.destroy()
     assert not traces(lab["alpha"], "box")
+
+
+def test_a_start_waits_for_the_last_process_of_a_killed_container(lab: Lab) -> None:
+    """A cgroup with a process cannot be removed: one that takes a second to end is waited for."""
+    if not lab["alpha"].has_cgroups:
+        pytest.skip("this lab has no cgroups")
+    box = lab["alpha"].lxc.create("box")
+    stays = """
+        for there in /sys/fs/cgroup/lxc.payload.box /sys/fs/cgroup/*/lxc.payload.box; do
+            [ ! -d $there ] || mkdir $there/inner; [ ! -d $there ] || echo $$ >$there/inner/cgroup.procs
+        done
+        exec sleep 1.5 >/dev/null 2>&1 &
+    """
+    box.host.run(["sh", "-ec", stays], check=True)
+    _kill_monitor(box)
+    until(lambda: box.refresh() is State.STOPPED, "it has ended with its monitor")
+    box.start()
+    assert box.run(["hostname"]).stdout == "box\n"
+    box.destroy()
+    assert not traces(lab["alpha"], "box")
+
+
+def _kill_monitor(box: Machine) -> None:
+    found = box.host.run(["sh", "-c", f"grep -zlsx '.lxc monitor. /var/lib/lxc {box.name}' /proc/[0-9]*/cmdline"])
+    box.host.run(["kill", "-9", found.stdout.split("/")[2]], check=True)
 
 
 def test_a_host_killed_with_ten_containers_leaves_nothing(lab_name: str) -> None:
