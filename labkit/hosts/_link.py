@@ -56,20 +56,25 @@ def note(text: str) -> None:
         sys.stderr.flush()
 
 
-def far_program(config: dict[str, Any]) -> bytes:
-    """The text of the Python program that the server is to run."""
+def far_modules() -> dict[str, str]:
+    """The texts of the modules that the server is given, by their names, in the order of their imports."""
     folder = Path(__file__).parent
-    texts = [(name, (folder / f"{name}.py").read_text()) for name in ("_wire", "_far_host", "_far")]
+    return {name: (folder / f"{name}.py").read_text() for name in ("_wire", "_far_host", "_far")}
+
+
+def far_program(config: dict[str, Any]) -> bytes:
+    """The text of the Python program that the server is to run; who runs it may have COMPILED the modules' texts."""
     return f"""
 import json, sys, types
 if sys.version_info < (3, 8):
     sys.exit({_ssh_words.OLD_PYTHON!r})
 sys.modules["labkit_far"] = package = types.ModuleType("labkit_far")
 package.__path__ = []
-for name, text in {texts!r}:
+for name, text in {far_modules()!r}.items():
     sys.modules["labkit_far." + name] = module = types.ModuleType("labkit_far." + name)
     module.__package__ = "labkit_far"
-    exec(compile(text, name + ".py", "exec"), module.__dict__)
+    code = globals().get("COMPILED", {{}}).get(text) or compile(text, name + ".py", "exec")
+    exec(code, module.__dict__)
 module.main(json.loads({json.dumps(config)!r}))
 """.encode()
 

@@ -6,6 +6,7 @@ is the one that each host's own is a layer on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from ..errors import DaemonFailed, DeadlineExceeded, EngineError, LabError, LabG
 from ..storage import xen as appliances
 from ..storage._workshop import alone, discard, sweep, workshop
 from ._launch import check_length
+from ._link import far_modules
 from ._xen_line import Dom0, Monitor, wait_for_socket
 from ._xen_qemu import Machine
 
@@ -41,6 +43,7 @@ _TAP = "xen-template"
 _PARTS = ("memory", "state", "disk.img")
 _TOLD = re.compile(r"rounds=(\d+) wrong=(\d+) sums=(\d+) busy_s=([\d.]+)")
 _SURROUNDINGS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+_KEEP = "/bin/cat >/run/labkit/modules && pkill -f '^/usr/bin/python3 -I -S /usr/lib/labkit/python '"
 # Has libvirt's daemon and Python run once, so that what they read is in memory when a copy starts its own.
 _WARM = """
 /usr/local/bin/python3 -I -S -c pass || exit 1
@@ -137,7 +140,11 @@ class Template:
         for name in _PARTS:
             status = (folder / name).stat()
             parts[name] = [status.st_size, status.st_mtime_ns]
-        return {**self._kind.made_of(), **parts}
+        return {
+            **self._kind.made_of(),
+            **parts,
+            "version of labkit": hashlib.sha256(_modules().encode()).hexdigest()[:16],
+        }
 
     def _make(self, sockets: Path, misfit: str) -> None:
         sweep(home())
@@ -163,6 +170,8 @@ class Template:
         with running(self._carrier, machine, work / "qemu.log") as qemu_runs:
             task.phase("booting Xen and domain 0", 0.05)
             with dom0_of(machine, "boot", _BOOT_S) as dom0:
+                # Its Python, begun anew, has compiled them.
+                dom0.check("keep labkit's modules", ["/bin/sh", "-c", _KEEP], input=_modules(), env=_SURROUNDINGS)
                 task.phase("trying libvirt", 0.5)
                 try_libvirt(dom0)
             task.phase("testing whether it computes rightly", 0.6)
@@ -177,6 +186,11 @@ class Template:
         for name in _PARTS:  # what is renamed into place must be on the disk, or a power cut leaves empty files
             with (made / name).open("rb") as file:
                 os.fsync(file.fileno())
+
+
+def _modules() -> str:
+    """What labkit runs in domain 0, as its Python is told of it."""
+    return json.dumps(far_modules())
 
 
 def try_libvirt(dom0: Dom0) -> None:

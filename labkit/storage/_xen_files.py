@@ -111,9 +111,9 @@ while :; do /bin/busybox sha512sum /bin/busybox > /dev/null; done
 _INITTAB = """\
 ::sysinit:/usr/lib/labkit/begin
 ::respawn:/usr/bin/python3 -I -S /usr/lib/labkit/python /run/labkit
-::respawn:/usr/sbin/sshd -D -e
 ::respawn:/usr/lib/labkit/serve agent
-::respawn:/usr/lib/labkit/serve libvirt
+::respawn:/usr/lib/labkit/serve sshd -D -e
+::respawn:/usr/lib/labkit/serve libvirtd
 """
 # It serves all machines: what keeps their processors busy must not hold it up.
 WEIGH = "/usr/sbin/xl sched-credit2 -d Domain-0 -w 512"
@@ -141,7 +141,7 @@ mount -t xenfs xenfs /proc/xen
 ln -s "$(echo /sys/class/virtio-ports/vport* | sed 's,.*/,,')" /dev/labkit-agent
 mkdir -p /var/log/xen /var/lib/xen/save /var/lib/xen/dump /var/lib/xenstored /var/log/libvirt /var/lib/libvirt \\
     /var/cache/libvirt
-mkfifo /run/labkit/agent /run/labkit/libvirt /run/labkit/python /run/labkit/python-runs
+mkfifo /run/labkit/agent /run/labkit/sshd /run/labkit/libvirtd /run/labkit/python /run/labkit/python-runs
 ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key && rm /etc/ssh/ssh_host_ed25519_key.pub
 xen=$(echo /usr/lib/xen-4.*/bin)
 "$xen/xenstored" --pid-file /run/xenstore.pid
@@ -155,8 +155,8 @@ WEIGH
 echo "labkit: domain 0 is up after $(cut -d' ' -f1 /proc/uptime) s" > /dev/console
 """
 # Until it is told who it is, a copy of the template answers nobody but by its agent; which then has no more to do, and
-# would look ten times a second whether somebody is at the other end. sshd waits already: it reads the host's key and
-# who may log in for each connection, and before it is told there is no network for one.
+# would look ten times a second whether somebody is at the other end. The daemons are in memory meanwhile, each about
+# to read its configuration from a pipe. (-r: sshd's child for a connection goes on with what is in memory.)
 _SERVE = """\
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
@@ -167,8 +167,11 @@ if [ "$1" = agent ]; then
     kill $!
     exec sleep 2147483647
 fi
-[ -e /run/labkit/told ] || read -r _ < /run/labkit/libvirt
-exec /usr/sbin/libvirtd
+[ -e /run/labkit/told ] && exec "/usr/sbin/$@"
+case $1 in
+sshd) exec /usr/sbin/sshd -D -e -r -f /run/labkit/sshd ;;
+libvirtd) exec /usr/sbin/libvirtd --config /run/labkit/libvirtd ;;
+esac
 """
 # How labkit starts its programs; see _xen_python.
 PYTHON = """\
@@ -208,7 +211,8 @@ steps = f"link set eth0 address {told['mac']} mtu 9000\\naddress replace {told['
 steps += f"link set eth0 up\\nroute replace default via {told['gateway']}\\n"
 subprocess.run(["/sbin/ip", "-batch", "-"], input=steps, text=True, check=True)
 write("/run/labkit/told", "")
-write("/run/labkit/libvirt", "\\n", flags=0)
+for daemon, configuration in ("sshd", "/etc/ssh/sshd_config"), ("libvirtd", "/etc/libvirt/libvirtd.conf"):
+    write("/run/labkit/" + daemon, open(configuration).read(), flags=0)
 write("/run/labkit/agent", "\\n", flags=0)
 """
 # Hashes in domain 0 while a machine keeps the processor busy: each must come out as the first time.

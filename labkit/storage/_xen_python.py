@@ -115,7 +115,19 @@ def be(asker: int, reach: int) -> tuple[bytes, str]:
         return file.read(), sys.argv[0]
 
 
+def compiled(path: str) -> dict[str, types.CodeType]:
+    """Modules of labkit's that a program may begin with, by their texts; the file has those by their names."""
+    try:
+        with open(path) as file:
+            texts = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return {text: compile(text, f"{name}.py", "exec", dont_inherit=True) for name, text in texts.items()}
+
+
 if __name__ == "__main__":
+    modules = compiled(f"{sys.argv[1]}/modules")
     program, name = wait(sys.argv[1])
     sys.modules["__main__"] = main = types.ModuleType("__main__")
+    main.__dict__["COMPILED"] = modules
     exec(compile(program, name, "exec", dont_inherit=True), main.__dict__)  # noqa: S102  what it is for

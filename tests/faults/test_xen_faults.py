@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import subprocess
@@ -14,7 +15,7 @@ from _lab import lab_of
 from _wait import until
 
 from labkit import Lab, Xen
-from labkit.errors import LabGone, NotEnoughMemory
+from labkit.errors import LabGone, NotEnoughMemory, Unreachable
 from labkit.hosts import _xen_qemu
 from labkit.hosts._xen_template import home
 from labkit.hosts.xen import XenHost, XenState
@@ -107,6 +108,15 @@ def test_libvirt_in_domain_0_is_killed(host: XenHost) -> None:
     assert "lives" in host.run(["xl", "list"], check=True).stdout
     assert host.run(["pidof", "libvirtd"], check=True).stdout != first
     host.run(["xl", "destroy", "lives"], check=True)
+
+
+@pytest.mark.slow
+def test_sshd_in_domain_0_is_killed(host: XenHost) -> None:
+    """It comes again by itself, and with it the connection."""
+    with contextlib.suppress(Unreachable):
+        host.run(["sh", "-c", "kill -9 $(pidof sshd)"])
+    until(lambda: host.is_alive, "it answers again", timeout_s=60)
+    assert host.run(["hostname"], check=True).stdout.strip() == host.name
 
 
 def test_its_maker_is_killed(lab: Lab, python: Callable[..., subprocess.Popen[str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -99,6 +100,18 @@ def test_it_ends_with_who_asked(script: Path, tmp_path: Path) -> None:
     asker.wait()
     for pid in note.read_text().split():
         until(lambda which=pid: not Path(f"/proc/{which}/exe").exists(), "it has ended")  # type: ignore[misc]
+
+
+def test_modules_that_are_compiled_already(tmp_path: Path) -> None:
+    """A program that brings the text of one finds its code; another text is compiled as anywhere."""
+    (tmp_path / "modules").write_text(json.dumps({"known": "answer = 42"}))
+    known = tmp_path / "known.py"
+    known.write_text(
+        "code = COMPILED['answer = 42']; exec(code); print(answer, code.co_filename, COMPILED.get('answer = 43'))\n"
+    )
+    with waiting(tmp_path) as (script, _):
+        done = subprocess.run([script, "-I", "-S", known], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout, done.stderr) == ("42 known.py None\n", "")
 
 
 def test_the_process_that_waits_dies(tmp_path: Path) -> None:
