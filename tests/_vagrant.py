@@ -46,7 +46,7 @@ def wanted_hosts() -> Any:
     """Hosts alpha and beta: in namespaces, or those of ``vagrant/hosts.yml`` or of Xen as LABKIT_TEST_HOSTS says."""
     match os.environ.get("LABKIT_TEST_HOSTS"):
         case "vagrant":
-            return Vagrant(FOLDER)
+            return Vagrant(FOLDER, kept=True)
         case "xen":
             return [Xen("alpha"), Xen("beta")]
     return ["alpha", "beta"]

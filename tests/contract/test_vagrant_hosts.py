@@ -27,7 +27,7 @@ PATIENCE_S = 600  # the processors are emulated
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A host in namespaces, and the two of ``vagrant/hosts.yml``."""
-    with lab_of(["near", Vagrant(FOLDER)]) as made:
+    with lab_of(["near", Vagrant(FOLDER, kept=True)]) as made:
         made.networks.create("lan")
         yield made
 
