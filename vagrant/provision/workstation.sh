@@ -15,6 +15,12 @@ if [ -s /tmp/labkit.tar.gz ]; then
 fi
 cd "$HOME/labkit"
 sh ./lab install
+if grep -q "^$(id -un):" /etc/subuid; then
+    echo 'labkit: already there: user numbers for labs'
+else
+    sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$(id -un)"
+    echo 'labkit: did: gave this user numbers for labs'
+fi
 
 mkdir -p "$HOME/.config/systemd/user"
 token=$HOME/.config/labkit-token
