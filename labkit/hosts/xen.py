@@ -373,8 +373,10 @@ class _Clone:
             become = ["/usr/local/bin/python3", "-I", "-S", "/usr/lib/labkit/become"]
             dom0.check("learn who it is", become, input=own.read_text(), env=words)
         own.unlink()
+        # Silent for half a minute it may be, as to its libvirt: it may be emulated on a busy computer.
         options = (f"HostKeyAlias=xen-{ident}", f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes",
-                   "KexAlgorithms=curve25519-sha256", f"ConnectTimeout={_CONNECT_S:.0f}")  # fmt: skip
+                   "KexAlgorithms=curve25519-sha256", f"ConnectTimeout={_CONNECT_S:.0f}",
+                   "ServerAliveCountMax=6")  # fmt: skip
         return Login(f"root@{address}", None, str(key), options)
 
 
