@@ -16,7 +16,7 @@ from _seen import frames_until_now, keepers, until
 
 from labkit import Lab
 from labkit._changes import Change, What
-from labkit.errors import LabError
+from labkit.errors import LabError, NotFound
 from labkit.hosts.base import Host
 from labkit.networks import _uplink
 
@@ -68,6 +68,14 @@ def client(name: str, how: str) -> subprocess.Popen[str]:
 
 def gone(name: str) -> float:
     return until(lambda: not keepers(name), "pasta and its supervisor have ended")
+
+
+def has_lab(name: str) -> bool:
+    try:
+        Lab.attach(name)
+    except NotFound:
+        return False
+    return True
 
 
 def of_lab(name: str) -> dict[str, Any]:
@@ -219,6 +227,7 @@ def main() -> None:
         result[kind] = KINDS[kind](name)
         if kind == "lab":  # what the others had is gone with their labs
             Lab.open(name).close()
+        until(lambda: not has_lab(name), "the lab of a process that was killed has ended")
     result["frames"] = frames_until_now()
     print(json.dumps(result))
 
