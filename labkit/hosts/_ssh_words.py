@@ -13,7 +13,7 @@ NO_PYTHON, NO_ROOT, OLD_PYTHON = "labkit: no python3", "labkit: no sudo", "labki
 _LOOK = (
     'PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"; '
     f"command -v python3 >/dev/null 2>&1 || {{ echo {NO_PYTHON} >&2; exit 91; }}; "
-    "[ ! -O /proc/1 ] || exec @python@; "  # root; `id` would be a process more
+    '[ "$(id -u)" != 0 ] || exec @python@; '
     f"sudo -n true 2>/dev/null || {{ echo {NO_ROOT} >&2; exit 92; }}; "
     "exec sudo -n @python@"
 )
