@@ -136,15 +136,11 @@ class Template:
 
     def about(self, folder: Path) -> dict[str, Any]:
         """What is noted of one whose parts lie in `folder`."""
-        parts: dict[str, Any] = {}
+        parts: dict[str, Any] = {"version of labkit": hashlib.sha256(_modules().encode()).hexdigest()[:16]}
         for name in _PARTS:
             status = (folder / name).stat()
             parts[name] = [status.st_size, status.st_mtime_ns]
-        return {
-            **self._kind.made_of(),
-            **parts,
-            "version of labkit": hashlib.sha256(_modules().encode()).hexdigest()[:16],
-        }
+        return {**self._kind.made_of(), **parts}
 
     def _make(self, sockets: Path, misfit: str) -> None:
         sweep(home())

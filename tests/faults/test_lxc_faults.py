@@ -120,12 +120,7 @@ def test_liblxc_is_quoted_when_it_cannot_start(lab: Lab) -> None:
 def test_a_container_whose_monitor_was_killed_starts_again(lab: Lab) -> None:
     """With its monitor it ends; what the monitor left behind is in nobody's way."""
     box = lab["alpha"].lxc.create("box")
-    _kill_monitor(box)
-    until(lambda: box.refresh() is State.STOPPED, "it has ended with its monitor")
-    box.start()
-    assert box.run(["hostname"]).stdout == "box\n"
-    box.destroy()
-    assert not traces(lab["alpha"], "box")
+    _starts_after_its_monitor_was_killed(box)
 
 
 def test_a_start_waits_for_the_last_process_of_a_killed_container(lab: Lab) -> None:
@@ -140,17 +135,17 @@ def test_a_start_waits_for_the_last_process_of_a_killed_container(lab: Lab) -> N
         exec sleep 1.5 >/dev/null 2>&1 &
     """
     box.host.run(["sh", "-ec", stays], check=True)
-    _kill_monitor(box)
+    _starts_after_its_monitor_was_killed(box)
+
+
+def _starts_after_its_monitor_was_killed(box: Machine) -> None:
+    found = box.host.run(["sh", "-c", "grep -zlsx '.lxc monitor. /var/lib/lxc box' /proc/[0-9]*/cmdline"]).stdout
+    box.host.run(["kill", "-9", found.split("/")[2]], check=True)
     until(lambda: box.refresh() is State.STOPPED, "it has ended with its monitor")
     box.start()
     assert box.run(["hostname"]).stdout == "box\n"
     box.destroy()
-    assert not traces(lab["alpha"], "box")
-
-
-def _kill_monitor(box: Machine) -> None:
-    found = box.host.run(["sh", "-c", f"grep -zlsx '.lxc monitor. /var/lib/lxc {box.name}' /proc/[0-9]*/cmdline"])
-    box.host.run(["kill", "-9", found.stdout.split("/")[2]], check=True)
+    assert not traces(box.host, "box")
 
 
 def test_a_host_killed_with_ten_containers_leaves_nothing(lab_name: str) -> None:

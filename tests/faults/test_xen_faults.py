@@ -77,7 +77,6 @@ def test_the_appliance_is_killed(lab: Lab) -> None:
     again.destroy()
 
 
-@pytest.mark.slow
 def test_a_command_runs_while_the_appliance_is_killed(lab: Lab) -> None:
     """It ends with an error of labkit's, and not with its time limit."""
     from threading import Timer
@@ -95,7 +94,6 @@ def test_a_command_runs_while_the_appliance_is_killed(lab: Lab) -> None:
     host.destroy()
 
 
-@pytest.mark.slow
 def test_libvirt_in_domain_0_is_killed(host: XenHost) -> None:
     """It comes again by itself, and a machine that ran goes on."""
     host.start_libvirt()
@@ -110,7 +108,6 @@ def test_libvirt_in_domain_0_is_killed(host: XenHost) -> None:
     host.run(["xl", "destroy", "lives"], check=True)
 
 
-@pytest.mark.slow
 def test_sshd_in_domain_0_is_killed(host: XenHost) -> None:
     """It comes again by itself, and with it the connection."""
     with contextlib.suppress(Unreachable):
@@ -150,7 +147,6 @@ def small_template() -> Iterator[Path]:
 _SMALL = Xen("small", memory="1 GiB", dom0_memory="400 MiB")
 
 
-@pytest.mark.slow
 def test_two_at_once_build_one_template(
     lab: Lab, small_template: Path, python: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -179,7 +175,6 @@ def test_two_at_once_build_one_template(
     assert not settle(names[0], before)
 
 
-@pytest.mark.slow
 def test_a_damaged_state_is_made_anew(lab: Lab, small_template: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """QEMU refuses it; the template is built again, that is said, and the host is there."""
     lab.add_host(_SMALL).destroy()  # type: ignore[attr-defined]
