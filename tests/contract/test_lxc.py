@@ -275,6 +275,11 @@ def test_snapshots_keep_what_was_removed(made: Callable[..., LxcMachine]) -> Non
         kept.revert("three")
 
 
+def answers_ssh(machine: LxcMachine) -> bool:
+    """Whether the server, which starts when the machine is already ready, greets."""
+    return machine.run(["nc", "-w", "2", machine.addresses[0], "22"]).stdout.startswith("SSH-2.0-")
+
+
 def test_a_clone_is_somebody_else(box: LxcMachine, made: Callable[..., LxcMachine]) -> None:
     """A clone has a machine id, ssh host key and addresses of its own, whatever its layer holds."""
     box.run(["sh", "-c", "echo inherited > /root/inherited; ln -sf /etc/shadow /root/link"], check=True)
@@ -283,7 +288,7 @@ def test_a_clone_is_somebody_else(box: LxcMachine, made: Callable[..., LxcMachin
         for path in ("/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key", "/etc/hostname", "/etc/hosts"):
             assert twin.run(["cat", path], check=True).stdout != box.run(["cat", path], check=True).stdout
         assert twin.run(["cat", "/root/inherited"]).stdout == "inherited\n"
-        assert twin.run(["nc", "-w", "2", twin.addresses[0], "22"]).stdout.startswith("SSH-2.0-")
+        wait_until(lambda: answers_ssh(twin))
         assert twin.spec.root == box.spec.root
     finally:
         twin.destroy()
@@ -320,7 +325,7 @@ def test_root_of_an_unprivileged_container_is_nobody_outside(made: Callable[...,
     assert (plain.folder / "upper" / "root" / "mine").stat().st_uid == FIRST_ID
     found = lab["alpha"].run(["pgrep", "-u", str(FIRST_ID), "-f", "sleep 1234"])
     assert found.ok
-    assert plain.run(["nc", "-w", "2", plain.addresses[0], "22"]).stdout.startswith("SSH-2.0-")
+    wait_until(lambda: answers_ssh(plain))
     twin = plain.clone("twin")
     assert twin.run(["cat", "/root/mine"], check=True).stdout == "x\n"
     twin.destroy()
