@@ -6,17 +6,20 @@ and they end with the lab. Between them and the lab's other hosts there is a way
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LabError
 from . import _remotes, _vagrant_file, _vagrant_ready
 from ._boots_xen import BootsXen
 from ._libvirtd import tls_folder
 from ._login import Login
 from ._remotes import Note
+from .acceleration import acceleration
 from .remote import RemoteHost
 from .vagrant import SshConfig, VagrantProject, VagrantState
 
@@ -25,6 +28,20 @@ if TYPE_CHECKING:
     from .base import Host
 
 CARRIER = "carrier"
+# QEMU cannot load the state of an emulated processor that was in a guest of its own when it was saved ("vCPU set in
+# guest-mode"). So nobody's guest runs at that moment; the list of those that are to go on is in the saved memory.
+_HOLD = """
+command -v virsh >/dev/null || exit 0
+virsh -q -c "$1" list --name --state-running | grep -v -x -e Domain-0 -e '' | while read -r machine; do
+    virsh -q -c "$1" suspend "$machine" && echo "$machine"
+done >>/run/labkit-held
+"""
+_GO_ON = """
+[ -s /run/labkit-held ] || exit 0
+while read -r machine; do virsh -q -c "$1" resume "$machine" || true; done </run/labkit-held
+rm /run/labkit-held
+"""
+_HOLD_S = 120.0
 _CERTIFICATES = 'mkdir -p /etc/pki && ln -sfn "$1" /etc/pki/qemu'
 
 
@@ -77,6 +94,7 @@ class VagrantHost(RemoteHost):
     """A host that is a virtual machine of Vagrant's, on another host of the lab."""
 
     provider = "vagrant"
+    _libvirt_uri = "qemu:///system"
 
     @classmethod
     def restore(cls, lab: Lab, note: Note) -> VagrantHost:
@@ -98,14 +116,26 @@ class VagrantHost(RemoteHost):
 
     def suspend(self) -> None:
         """Write its memory to disk and end it, with all machines on it; `resume` goes on from there."""
-        self.close()
-        self.project.suspend(self.name)
+        try:
+            if not acceleration().is_kvm:
+                self.run(["sh", "-uc", _HOLD, "sh", self._libvirt_uri], timeout_s=_HOLD_S, check=True)
+            self.close()
+            self.project.suspend(self.name)
+        except LabError:
+            with contextlib.suppress(LabError):
+                self._go_on()
+            raise
+
+    def _go_on(self) -> None:
+        """Have the machines run that `suspend` has held."""
+        self.run(["sh", "-uc", _GO_ON, "sh", self._libvirt_uri], timeout_s=_HOLD_S, check=True)
 
     def resume(self) -> None:
         """Have it run again, suspended or halted."""
         self.project.up(self.name)
         self.check()
         self.join()
+        self._go_on()
 
     def join(self) -> None:
         """Have it and the lab's other hosts know the way to each other, by its carrier, and what time it is."""
@@ -131,6 +161,8 @@ class VagrantHost(RemoteHost):
 
 class VagrantXenHost(BootsXen, VagrantHost):
     """A virtual machine of Vagrant's that boots Xen."""
+
+    _libvirt_uri = "xen:///system"
 
 
 def _kind(note: Mapping[str, Any]) -> type[VagrantHost]:

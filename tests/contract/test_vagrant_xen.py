@@ -66,6 +66,7 @@ def test_a_machine_of_xens(lab: Lab, alpha: VagrantXenHost, kind: str) -> None:
 def test_it_stays_suspended(alpha: VagrantXenHost) -> None:
     """Its memory, with Xen's and all machines' in it, is written to disk and read again."""
     machine = alpha.xen.create("long", timeout_s=PATIENCE_S)
+    machine.run(["sh", "-c", "timeout 300 sh -c 'while :; do :; done' >/dev/null 2>&1 &"], check=True)
     alpha.suspend()
     alpha.resume()
     assert machine.refresh() is State.RUNNING
