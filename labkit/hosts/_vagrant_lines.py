@@ -139,6 +139,8 @@ _CAUSES: tuple[tuple[str, type[LabError], str], ...] = (
      "free some room, or set LABKIT_STATE and LABKIT_CACHE to a larger disk"),
     (r"[Cc]annot allocate memory|cannot set up guest memory", NotEnoughMemory,
      "give the hosts less memory in hosts.yml"),
+    (r"inconsistent with migrated kernel nested state", EngineError,
+     "it was suspended by hand with a virtual machine running: `virsh managedsave-remove`, and `vagrant up` boots it"),
 )  # fmt: skip
 # Of texts, where Vagrant names no class: it ended before it could.
 _EARLY: tuple[tuple[str, type[LabError], str], ...] = (

@@ -133,6 +133,13 @@ _SAID: dict[str, tuple[str, type[LabError], str]] = {
 1,,error-exit,Vagrant::Errors::VagrantError,The SSH command responded with a non-zero exit status.""",
         NotEnoughDisk, "free some room",
     ),
+    "a state that cannot be loaded": (
+        """\
+/usr/lib/ruby/vendor_ruby/fog/libvirt/requests/compute/vm_action.rb:7:in `create': Call to virDomainCreateWithFlags \
+failed: internal error: qemu unexpectedly closed the monitor: qemu-system-x86_64: vCPU set in guest-mode inconsistent \
+with migrated kernel nested state (Libvirt::Error)""",
+        EngineError, "managedsave-remove",
+    ),
     "something else": ("1,,error-exit,Vagrant::Errors::SomethingNew,It went wrong.", EngineError, "destroy"),
     "nothing": ("", EngineError, "destroy"),
 }  # fmt: skip
