@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import libvirt
 
+from .._values import format_size
 from ..errors import DeadlineExceeded, EngineError, InvalidState, LabError, LabGone
 from ..machines import _cards, _libvirt
 from ..machines._kvm_machine import IDENTITY
@@ -231,9 +232,12 @@ class KvmMigration(LibvirtMigration):
         why = ""
         if now and now.dirty_bytes_per_second > now.bytes_per_second:
             why = ": it writes to its memory faster than that can be copied"
+        elif now:
+            why = f": {now.phase}, round {now.round}, {format_size(now.remaining_bytes)} left"
         return DeadlineExceeded(
             f"{self.machine.name} had not moved within {self.options.timeout_s:g} s{why}", machine=self.machine.name,
-            hint="auto_converge=True slows it down meanwhile, postcopy=True lets it go on there first",
+            hint="give it longer with timeout_s=…; "
+            "auto_converge=True slows it down meanwhile, postcopy=True lets it go on there first",
         )  # fmt: skip
 
     def _abort(self, moving: Future[Any], domain: libvirt.virDomain) -> None:
