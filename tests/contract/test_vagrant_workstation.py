@@ -157,11 +157,6 @@ def test_the_whole_of_labkit(project: VagrantProject, carrier: Host) -> None:
 
     done = carrier.run([sys.executable, "-c", CELL, "127.0.0.1:8888", found[2]], input=LAB, timeout_s=1200, check=True)
     assert done.stdout.split() == ["web", str(64 * 2**20)]
-    if chromium := shutil.which("chromium"):  # for people to look at
-        picture = Path(project.folder) / "jupyterlab.png"
-        words = ["--headless", "--no-sandbox", "--window-size=1400,900", "--timeout=180000", f"--screenshot={picture}"]
-        carrier.run([chromium, *words, found[0]], timeout_s=400)
-        print(picture)
 
 
 def fetched(host: Host, address: str) -> str:
