@@ -122,7 +122,7 @@ def test_a_running_machine_moves_from_kvm_to_kvm(lab: Lab, alpha: VagrantHost) -
     """Between two hosts with disks of their own it moves while it runs, over TLS, and keeps what is in its memory."""
     mover = alpha.kvm.create("mover", networks=["lan"], timeout_s=PATIENCE_S)
     mover.run(["sh", "-c", "echo here >/run/note"], check=True)
-    move = mover.migrate(lab["beta"])
+    move = mover.migrate(lab["beta"], timeout_s=PATIENCE_S)
     result = move.wait(PATIENCE_S)
     print(f"{result.way}: {result.total_s:.1f} s, downtime {result.downtime_ms:.0f} ms")
     assert mover.host is lab["beta"]
