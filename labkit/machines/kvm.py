@@ -58,7 +58,7 @@ class KvmEngine(LibvirtEngine[KvmMachine]):
     def create(
         self, name: str, *, image: str | Image = "small", memory: int | str = "128 MiB", vcpus: int = 1,
         disk: int | str = "256 MiB", networks: NetworksWanted = (), instant: bool = True, graphics: bool = False,
-        timeout_s: float = 180,
+        timeout_s: float = 300,
     ) -> KvmMachine:  # fmt: skip
         """Make a virtual machine and wait until it answers to `run`.
 
