@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..hosts.base import Host
 
 _LOOK_S = 0.25  # how often it is looked whether somebody has cancelled
+_BEGIN_S = 20.0  # within which dockerd has begun a command that it was told to
 _REFUSED = "OCI runtime exec failed"
 _NOT_RUN = (126, 127, 128)
 
@@ -69,8 +70,13 @@ class Inside:
         return int(told["ExitCode"])
 
     def _end(self, made: str) -> None:
+        deadline = time.monotonic() + _BEGIN_S
         with contextlib.suppress(LabError, *TROUBLE):  # the container may have ended, and the command with it
             told = self.api.exec_inspect(made)
+            # One that is only about to begin would do so, and go on for ever.
+            while not told["Pid"] and told["ExitCode"] is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+                told = self.api.exec_inspect(made)
             if told["Running"] and told["Pid"]:
                 self.kill(int(told["Pid"]))
 
