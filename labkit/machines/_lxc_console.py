@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import termios
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,21 +20,50 @@ if TYPE_CHECKING:
 # A shell asks its terminal where the cursor is; a terminal that is shown the past must not answer.
 _QUESTION = b"\x1b[6n"
 _READY_S = 10
+# On a server the terminal is one of the server's: a watcher there says when it is raw.
+_READY = b"\x1b]labkit\x07"
+_WATCHED = r"""
+(
+    tries=0
+    until stty -a <&3 | grep -q -e -icanon || [ $((tries += 1)) -gt 200 ]; do sleep 0.02; done
+    printf '\033]labkit\007'
+) 3<&1 2>/dev/null &
+exec "$@"
+"""
 
 
 class LxcLine(CommandLine):
     """A terminal line by `lxc-console` or `lxc-attach`."""
 
     def __init__(self, host: Host, argv: Sequence[str], log: Path | None = None) -> None:
-        super().__init__(host, argv)
+        self._is_far = not host.files.are_here
+        super().__init__(host, ["sh", "-c", _WATCHED, "sh", *argv] if self._is_far else argv)
         self._log = log
+        self._begun = bytearray()  # what a far command has said until its terminal was raw
+        self._raw = threading.Event()
 
     def _open(self) -> None:
+        self._begun.clear()
+        self._raw.clear()
         super()._open()
         # These commands drop what was typed before they made the terminal raw.
         deadline = time.monotonic() + _READY_S
-        while self._is_cooked() and time.monotonic() < deadline:
+        while not self._is_far and self._is_cooked() and time.monotonic() < deadline:
             time.sleep(0.002)
+
+    def write(self, data: bytes) -> None:
+        if self._is_far:
+            self._raw.wait(_READY_S)
+        super().write(data)
+
+    def _say(self, data: bytes) -> None:
+        if self._is_far and not self._raw.is_set():
+            self._begun += data
+            if data and _READY not in self._begun:
+                return
+            data = bytes(self._begun).replace(_READY, b"")
+            self._raw.set()
+        super()._say(data)
 
     def _is_cooked(self) -> bool:
         with contextlib.suppress(OSError, termios.error):  # the command has ended
@@ -42,7 +72,7 @@ class LxcLine(CommandLine):
 
     def _past(self) -> bytes:
         if self._log is None:
-            return super()._past()
+            return super()._past().replace(_READY, b"")
         with contextlib.suppress(OSError, LabError):
             return self._host.files.read(self._log, -HISTORY_BYTES).replace(_QUESTION, b"")
         return b""
