@@ -88,6 +88,29 @@ def test_a_container_lives_on_a_server(gamma: Host) -> None:
     assert there(gamma) == NOTHING
 
 
+SLOW = """
+folder=$(mktemp -d)
+cp /usr/bin/lxc-console "$folder/real"
+printf '#!/bin/sh\\nsleep 1\\nexec %s/real "$@"\\n' "$folder" >"$folder/slow"
+chmod +x "$folder/slow"
+mount --bind "$folder/slow" /usr/bin/lxc-console
+echo "$folder"
+"""
+
+
+def test_what_is_typed_at_once_reaches_the_container(gamma: Host) -> None:
+    """A server that takes its time to open a console loses nothing of what was typed meanwhile."""
+    box = gamma.lxc.create("typed")
+    folder = gamma.run(["sh", "-euc", SLOW], check=True).stdout.strip()
+    try:
+        with box.console() as console:
+            console.write("echo $((6*7))-inside\n")
+            assert "42-inside" in console.expect("42-inside")
+    finally:
+        gamma.run(["sh", "-euc", 'umount /usr/bin/lxc-console; rm -r "$1"', "sh", folder], check=True)
+        box.destroy()
+
+
 def test_a_server_is_not_joined_to_the_networks_of_a_lab(gamma: Host) -> None:
     """No frame of the lab's goes to a server, and no route of a server's is changed: it is said that this cannot be."""
     networks = gamma.lab.networks
