@@ -116,14 +116,16 @@ class VagrantHost(RemoteHost):
 
     def suspend(self) -> None:
         """Write its memory to disk and end it, with all machines on it; `resume` goes on from there."""
+        holds = not acceleration().is_kvm and self.status() is VagrantState.RUNNING
         try:
-            if not acceleration().is_kvm:
+            if holds:
                 self.run(["sh", "-uc", _HOLD, "sh", self._libvirt_uri], timeout_s=_HOLD_S, check=True)
             self.close()
             self.project.suspend(self.name)
         except LabError:
-            with contextlib.suppress(LabError):
-                self._go_on()
+            if holds:
+                with contextlib.suppress(LabError):
+                    self._go_on()
             raise
 
     def _go_on(self) -> None:
