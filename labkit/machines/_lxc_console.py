@@ -39,11 +39,9 @@ class LxcLine(CommandLine):
         self._is_far = not host.files.are_here
         super().__init__(host, ["sh", "-c", _WATCHED, "sh", *argv] if self._is_far else argv)
         self._log = log
-        self._begun = bytearray()  # what a far command has said until its terminal was raw
         self._raw = threading.Event()
 
     def _open(self) -> None:
-        self._begun.clear()
         self._raw.clear()
         super()._open()
         # These commands drop what was typed before they made the terminal raw.
@@ -58,11 +56,14 @@ class LxcLine(CommandLine):
 
     def _say(self, data: bytes) -> None:
         if self._is_far and not self._raw.is_set():
-            self._begun += data
-            if data and _READY not in self._begun:
+            if data and _READY not in self._history:
                 return
-            data = bytes(self._begun).replace(_READY, b"")
             self._raw.set()
+            self._history = self._history.replace(_READY, b"")
+            if self._history:
+                super()._say(bytes(self._history))
+            if data:
+                return
         super()._say(data)
 
     def _is_cooked(self) -> bool:
@@ -72,7 +73,7 @@ class LxcLine(CommandLine):
 
     def _past(self) -> bytes:
         if self._log is None:
-            return super()._past().replace(_READY, b"")
+            return super()._past()
         with contextlib.suppress(OSError, LabError):
             return self._host.files.read(self._log, -HISTORY_BYTES).replace(_QUESTION, b"")
         return b""

@@ -13,6 +13,7 @@ from _wait import until
 from labkit import Lab
 from labkit.errors import NotSupported
 from labkit.hosts.base import Host
+from labkit.machines._lxc_console import LxcLine
 from labkit.machines.spec import State
 from labkit.testing import settle, take_stock
 
@@ -109,6 +110,15 @@ def test_what_is_typed_at_once_reaches_the_container(gamma: Host) -> None:
     finally:
         gamma.run(["sh", "-euc", 'umount /usr/bin/lxc-console; rm -r "$1"', "sh", folder], check=True)
         box.destroy()
+
+
+def test_a_line_whose_command_ends_at_once_says_so(gamma: Host) -> None:
+    """What it has said is heard, and that it has ended, though its terminal was never raw."""
+    heard: list[bytes] = []
+    leave = LxcLine(gamma, ["sh", "-c", "echo no such container; exit 1"]).follow(heard.append)
+    until(lambda: heard and heard[-1] == b"", "the line has ended")
+    leave()
+    assert b"".join(heard) == b"no such container\r\n"
 
 
 def test_a_server_is_not_joined_to_the_networks_of_a_lab(gamma: Host) -> None:
