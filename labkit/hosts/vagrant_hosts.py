@@ -94,7 +94,6 @@ class VagrantHost(RemoteHost):
     """A host that is a virtual machine of Vagrant's, on another host of the lab."""
 
     provider = "vagrant"
-    _libvirt_uri = "qemu:///system"
 
     @classmethod
     def restore(cls, lab: Lab, note: Note) -> VagrantHost:
@@ -119,25 +118,26 @@ class VagrantHost(RemoteHost):
         holds = not acceleration().is_kvm and self.status() is VagrantState.RUNNING
         try:
             if holds:
-                self.run(["sh", "-uc", _HOLD, "sh", self._libvirt_uri], timeout_s=_HOLD_S, check=True)
+                self._tell_libvirt(_HOLD)
             self.close()
             self.project.suspend(self.name)
         except LabError:
             if holds:
                 with contextlib.suppress(LabError):
-                    self._go_on()
+                    self._tell_libvirt(_GO_ON)
             raise
 
-    def _go_on(self) -> None:
-        """Have the machines run that `suspend` has held."""
-        self.run(["sh", "-uc", _GO_ON, "sh", self._libvirt_uri], timeout_s=_HOLD_S, check=True)
+    def _tell_libvirt(self, script: str) -> None:
+        """Run a script on the host; its first argument is the name of libvirt's driver there."""
+        driver = "xen:///system" if self.has_xen else "qemu:///system"
+        self.run(["sh", "-uc", script, "sh", driver], timeout_s=_HOLD_S, check=True)
 
     def resume(self) -> None:
         """Have it run again, suspended or halted."""
         self.project.up(self.name)
         self.check()
         self.join()
-        self._go_on()
+        self._tell_libvirt(_GO_ON)
 
     def join(self) -> None:
         """Have it and the lab's other hosts know the way to each other, by its carrier, and what time it is."""
@@ -163,8 +163,6 @@ class VagrantHost(RemoteHost):
 
 class VagrantXenHost(BootsXen, VagrantHost):
     """A virtual machine of Vagrant's that boots Xen."""
-
-    _libvirt_uri = "xen:///system"
 
 
 def _kind(note: Mapping[str, Any]) -> type[VagrantHost]:
