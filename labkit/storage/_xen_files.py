@@ -112,7 +112,7 @@ _INITTAB = """\
 ::sysinit:/usr/lib/labkit/begin
 ::respawn:/usr/bin/python3 -I -S /usr/lib/labkit/python /run/labkit
 ::respawn:/usr/lib/labkit/serve agent
-::respawn:/usr/lib/labkit/serve sshd -D -e
+::respawn:/usr/lib/labkit/serve sshd
 ::respawn:/usr/lib/labkit/serve libvirtd
 """
 # It serves all machines: what keeps their processors busy must not hold it up.
@@ -160,17 +160,17 @@ echo "labkit: domain 0 is up after $(cut -d' ' -f1 /proc/uptime) s" > /dev/conso
 _SERVE = """\
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-if [ "$1" = agent ]; then
+[ -e /run/labkit/told ] && wait= || wait=yes
+case $1 in
+agent)
     qemu-ga -m virtio-serial -p /dev/labkit-agent -l /var/log/qemu-ga.log &
     read -r _ < /run/labkit/agent
     sleep 30 # in which it still says how that went
     kill $!
     exec sleep 2147483647
-fi
-[ -e /run/labkit/told ] && exec "/usr/sbin/$@"
-case $1 in
-sshd) exec /usr/sbin/sshd -D -e -r -f /run/labkit/sshd ;;
-libvirtd) exec /usr/sbin/libvirtd --config /run/labkit/libvirtd ;;
+    ;;
+sshd) exec /usr/sbin/sshd -D -e ${wait:+-r -f /run/labkit/sshd} ;;
+libvirtd) exec /usr/sbin/libvirtd ${wait:+--config /run/labkit/libvirtd} ;;
 esac
 """
 # How labkit starts its programs; see _xen_python.
