@@ -31,8 +31,8 @@ class _Wire(Line):
         request = {"execute": command, "id": mark, **({"arguments": arguments} if arguments else {})}
         self._sock.settimeout(max(0.001, self._deadline - time.monotonic()))
         try:
-            # A byte that is no JSON ends what an earlier client has left unfinished. The agent answers that at once, and
-            # of what it says while a long request still comes in, much may be lost on this channel.
+            # A byte that is no JSON ends what an earlier client has left unfinished. The agent answers that, too, but
+            # what it says while a long request still comes in may be lost on this channel.
             self._sock.sendall(b"\xff" + json.dumps(request).encode() + b"\n")
         except TimeoutError as error:
             raise DeadlineExceeded(f"{self._whose} does not listen") from error
@@ -48,7 +48,8 @@ class _Wire(Line):
         """The next message; what the console of a guest that is just booting says is none."""
         while True:
             with contextlib.suppress(ValueError):
-                return self.next()
+                if isinstance(heard := self.next(), dict):
+                    return heard
 
 
 class XenAgent(GuestAgent):

@@ -87,7 +87,7 @@ def agent(tmp_path: Path) -> Iterator[Callable[[Agent], Path]]:
         def serve() -> None:
             with listener, listener.accept()[0] as sock:
                 data = b""
-                while data.count(b"\n") < 2:
+                while not data.endswith(b"\n"):
                     data += sock.recv(1 << 16)
                 answer(data, sock)
 
@@ -101,13 +101,13 @@ def agent(tmp_path: Path) -> Iterator[Callable[[Agent], Path]]:
 
 
 def _answer(data: bytes, result: dict[str, Any]) -> bytes:
-    mark = json.loads(data.lstrip(b"\xff").split(b"\n")[0])["arguments"]["id"]
-    return b"\xff" + json.dumps({"return": mark}).encode() + b"\n" + json.dumps(result).encode() + b"\n"
+    mark = json.loads(data.lstrip(b"\xff"))["id"]
+    return json.dumps({**result, "id": mark}).encode() + b"\n"
 
 
 def test_what_earlier_questions_left_is_passed_over(agent: Callable[[Agent], Path]) -> None:
     """Boot messages, and answers to somebody else's question, are not taken for this one's."""
-    early = b'login: \n{"return": {"pid": 1}}\n\xff{"return": 1}\n'
+    early = b'login: \n7\n{"error": {"desc": "JSON parse error"}}\n{"return": {"pid": 1}, "id": 1}\n'
     path = agent(lambda data, sock: sock.sendall(early + _answer(data, {"return": {"pid": 7}})))
     with _Wire(path, "the agent", time.monotonic() + 10) as wire:
         assert wire.ask("guest-exec", path="true") == {"pid": 7}
