@@ -38,7 +38,8 @@ class _Wire(Line):
             raise DeadlineExceeded(f"{self._whose} does not listen") from error
         except OSError as error:
             raise LabGone(f"{self._whose} has ended") from error
-        while (answer := self._heard()).get("id") != mark:
+        # Until the agent has opened its terminal, that echoes the question.
+        while (answer := self._heard()).get("id") != mark or "execute" in answer:
             pass
         if "error" in answer:
             raise EngineError(str(answer["error"].get("desc", answer["error"])))

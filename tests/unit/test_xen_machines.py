@@ -106,9 +106,9 @@ def _answer(data: bytes, result: dict[str, Any]) -> bytes:
 
 
 def test_what_earlier_questions_left_is_passed_over(agent: Callable[[Agent], Path]) -> None:
-    """Boot messages, and answers to somebody else's question, are not taken for this one's."""
+    """Boot messages, the echo of the question, and answers to somebody else's are not taken for this one's."""
     early = b'login: \n7\n{"error": {"desc": "JSON parse error"}}\n{"return": {"pid": 1}, "id": 1}\n'
-    path = agent(lambda data, sock: sock.sendall(early + _answer(data, {"return": {"pid": 7}})))
+    path = agent(lambda data, sock: sock.sendall(early + data + _answer(data, {"return": {"pid": 7}})))
     with _Wire(path, "the agent", time.monotonic() + 10) as wire:
         assert wire.ask("guest-exec", path="true") == {"pid": 7}
 
