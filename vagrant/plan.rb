@@ -56,7 +56,7 @@ class Plan
 
   # Emulated processors of one machine (QEMU 7.2 to 10) disturb each other: FXRSTOR on any of them writes to flags of
   # the first without a lock, and what a nested guest's exit clears there at that moment comes back. The host then dies.
-  def processors(host)
+  def cpus(host)
     kvm? ? host["cpus"] : 1
   end
 
@@ -95,7 +95,7 @@ class Plan
   def size(machine, host)
     megabytes = bytes(host["memory"]) / 2**20
     machine.vm.provider(:libvirt) do |libvirt|
-      libvirt.cpus = processors(host)
+      libvirt.cpus = cpus(host)
       libvirt.memory = megabytes
       libvirt.machine_virtual_size = (bytes(host["disk"]) / 2.0**30).ceil
     end

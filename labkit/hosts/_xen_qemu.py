@@ -101,7 +101,7 @@ class Machine:
         """The command."""
         size, image = self.size, self.appliance
         xen = _XEN.format(dom0=f"{size.dom0_bytes >> 20}M", vcpus=size.vcpus)
-        # Emulated processors side by side disturb each other: see `processors` in vagrant/plan.rb.
+        # Emulated processors side by side disturb each other: see `cpus` in vagrant/plan.rb.
         accelerator = "kvm" if self.kvm else "tcg" if size.vcpus == 1 else "tcg,thread=single"
         memory = f"memory-backend-file,id=ram0,size={size.memory_bytes},mem-path={_escape(self.memory)},share="
         return [
