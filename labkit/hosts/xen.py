@@ -96,7 +96,7 @@ class Xen:
     dom0_memory
         What of that is domain 0's.
     vcpus
-        Its processors.
+        Its processors. Emulated, one is safe: with two, the kernel of a machine was seen to die in its boot.
     carrier
         The host in namespaces that it runs on; it is made if it is not there. All Xen hosts of a lab have the same.
 
