@@ -101,11 +101,9 @@ class Machine:
         """The command."""
         size, image = self.size, self.appliance
         xen = _XEN.format(dom0=f"{size.dom0_bytes >> 20}M", vcpus=size.vcpus)
-        # Emulated processors side by side disturb each other: see `cpus` in vagrant/plan.rb.
-        accelerator = "kvm" if self.kvm else "tcg" if size.vcpus == 1 else "tcg,thread=single"
         memory = f"memory-backend-file,id=ram0,size={size.memory_bytes},mem-path={_escape(self.memory)},share="
         return [
-            QEMU, "-name", "xen", "-accel", accelerator, "-machine", "pc,memory-backend=ram0",
+            QEMU, "-name", "xen", "-accel", "kvm" if self.kvm else "tcg", "-machine", "pc,memory-backend=ram0",
             "-cpu", self.cpu or ("host" if self.kvm else EMULATED), "-smp", str(size.vcpus),
             "-m", f"{size.memory_bytes >> 20}", "-object", memory + ("on" if self.keeps else "off"),
             "-display", "none", "-nodefaults", "-no-user-config", "-no-reboot", "-pidfile", str(self.pid_file),

@@ -96,7 +96,7 @@ class Xen:
     dom0_memory
         What of that is domain 0's.
     vcpus
-        Its processors. Emulated, one is safe: with two, the kernel of a machine was seen to die in its boot.
+        Its processors. Where KVM does not work it has one, whatever is asked for: emulated ones disturb each other.
     carrier
         The host in namespaces that it runs on; it is made if it is not there. All Xen hosts of a lab have the same.
 
@@ -156,11 +156,12 @@ class Xen:
         with progress(f"host {name}") as task:
             task.phase("finding out whether KVM works")
             kvm = is_accelerated()
+            size = self.size if kvm else replace(self.size, vcpus=1)  # see `cpus` in vagrant/plan.rb
             sockets = lab.sockets / name
             _forget(lab, name)
             sockets.mkdir(mode=0o700, exist_ok=True)
             nowhere = Path()
-            kind = Machine(image, self.size, kvm, nowhere, sockets, nowhere, False, nowhere, "qcow2", "", True)
+            kind = Machine(image, size, kvm, nowhere, sockets, nowhere, False, nowhere, "qcow2", "", True)
             template = Template(carrier, kind)
             try:
                 template.ensure(sockets)

@@ -12,7 +12,7 @@ from _lab import lab_of
 from labkit import Lab, Xen
 from labkit.errors import InvalidValue, NameInUse, NotSupported
 from labkit.hosts.vagrant_hosts import CARRIER
-from labkit.hosts.xen import SUBNET, XenHost, XenState
+from labkit.hosts.xen import SUBNET, XenHost, XenState, is_accelerated
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("xen")]
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], 22), 60)"
@@ -22,7 +22,7 @@ TOLERANCE_S = 10.0  # of clocks, on a machine with other work
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A host in namespaces, and two that boot Xen."""
-    with lab_of(["near", Xen("xena")]) as made:
+    with lab_of(["near", Xen("xena", vcpus=2)]) as made:
         made.add_host("xenb", provider="xen")
         yield made
 
@@ -47,6 +47,11 @@ def test_xen_runs_beneath(lab: Lab, pair: tuple[XenHost, XenHost]) -> None:
         assert host.status() is XenState.RUNNING
         assert host.provider == "xen"
     assert list(lab.hosts) == ["near", CARRIER, "xena", "xenb"]
+
+
+def test_processors_side_by_side_only_with_kvm(pair: tuple[XenHost, XenHost]) -> None:
+    """Asked for two, it has them where KVM runs it; emulated ones disturb each other, so it has one there."""
+    assert _said(pair[0], "nproc") == ("2" if is_accelerated() else "1")
 
 
 def test_copies_of_one_template_are_different(pair: tuple[XenHost, XenHost]) -> None:
