@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from _lab import lab_of
 from _vagrant import wanted_hosts
-from _wait import until
+from _wait import patience, until
 
 from labkit import Lab
 from labkit.errors import InvalidState, InvalidValue, NotEnough
@@ -21,7 +21,7 @@ from labkit.machines._kvm_machine import KvmMachine
 from labkit.machines.spec import State
 from labkit.operations.migration import Migration
 
-pytestmark = [pytest.mark.core, pytest.mark.xdist_group("migration"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.core, pytest.mark.xdist_group("migration"), pytest.mark.timeout(patience(300))]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user may not use userfaultfd")
 
@@ -67,7 +67,7 @@ def test_it_goes_on_there(web: KvmMachine, how: dict[str, Any]) -> None:
     """The same object is on the other host: same uptime, memory, disk, address; the source has it no more."""
     lab, source, to = web.host.lab, web.host, away(web)
     web.run(["sh", "-c", "echo in memory >/run/note"], check=True)
-    result = web.migrate(to, **how).wait(100)
+    result = web.migrate(to, **how).wait(patience(100))
     assert (result.machine, result.source, result.destination) == ("web", source.name, to.name)
     assert web.host is to
     assert (web.state, web.refresh()) == (State.RUNNING, State.RUNNING)
@@ -95,9 +95,9 @@ def test_nothing_is_sent_in_plain_text(web: KvmMachine) -> None:
     seen = {}
     for tls in (True, False):
         to, wire = away(web), f"/run/wire-{tls}"
-        script = f"timeout 60 tcpdump -Z root -q -i eth0 -w {wire} tcp & echo $! >{wire}.pid; sleep 0.5"
+        script = f"timeout {patience(60):g} tcpdump -Z root -q -i eth0 -w {wire} tcp & echo $! >{wire}.pid; sleep 0.5"
         to.run(["sh", "-c", script], check=True)
-        web.migrate(to, tls=tls).wait(100)
+        web.migrate(to, tls=tls).wait(patience(100))
         to.run(["sh", "-c", f'kill "$(cat {wire}.pid)"; sleep 0.5'], check=True)
         seen[tls] = to.run(["grep", "-c", mark, wire]).stdout.strip() != "0"
     assert seen == {True: False, False: True}
@@ -108,20 +108,22 @@ def test_a_tcp_connection_lasts(web: KvmMachine) -> None:
     web.run(["sh", "-c", "nc -l -p 7000 -e cat >/dev/null 2>&1 &"], check=True)
     address = web.addresses[0]
     program = (
-        "import socket, sys\n"
+        "import os, socket, sys, time\n"
         "s = socket.create_connection((sys.argv[1], 7000), 10); s.settimeout(20)\n"
-        "for n in range(400):\n"
+        "n = 0\n"
+        "while not os.path.exists('/run/moved'):\n"
         "    s.sendall(b'%06d' % n); got = b''\n"
         "    while len(got) < 6: got += s.recv(6 - len(got)) or sys.exit('closed')\n"
         "    assert got == b'%06d' % n\n"
-        "    import time; time.sleep(0.02)\n"
+        "    n += 1; time.sleep(0.02)\n"
         "print('all')\n"
     )
     alpha = web.host.lab["alpha"]
     with ThreadPoolExecutor(1) as pool:
-        talk = pool.submit(alpha.run, [*alpha.python, "-c", program, address], timeout_s=100)
+        talk = pool.submit(alpha.run, [*alpha.python, "-c", program, address], timeout_s=patience(100))
         until(lambda: web.run(["sh", "-c", "netstat -tn | grep -q :7000.*ESTAB"]).ok, "they talk", 20)
-        web.migrate(away(web)).wait(100)
+        web.migrate(away(web)).wait(patience(100))
+        alpha.run(["touch", "/run/moved"], check=True)
         done = talk.result()
     assert done.stdout == "all\n", done.stderr
 
@@ -133,7 +135,7 @@ def test_no_write_is_lost(web: KvmMachine) -> None:
     (while [ -e /run/from ]; do cat /run/from >/run/to; done) >/dev/null 2>&1 &"""
     web.run(["sh", "-c", busy], check=True)
     for _ in range(3):
-        web.migrate(away(web), bandwidth="60 MiB").wait(100)
+        web.migrate(away(web), bandwidth="60 MiB").wait(patience(100))
         assert web.run(["sh", "-c", "md5sum </run/from | cmp - /run/sum"], timeout_s=30).ok
     web.run(["rm", "-f", "/run/from", "/run/to"], check=True)
 
@@ -143,7 +145,7 @@ def test_a_terminal_stays(web: KvmMachine) -> None:
     heard: list[bytes] = []
     line = web.line()
     leave = line.follow(heard.append)
-    web.migrate(away(web)).wait(100)
+    web.migrate(away(web)).wait(patience(100))
     line.write(b"echo $((6*7))-there\n")
     until(lambda: b"42-there" in b"".join(heard), "the terminal answers", 20)
     leave()
@@ -158,7 +160,7 @@ def test_a_command_goes_on(web: KvmMachine) -> None:
         copying(move)
         assert web.state is State.MOVING
         assert web.run(["echo", "short"]).stdout == "short\n"
-        move.wait(100)
+        move.wait(patience(100))
         assert long.result().stdout == "long\n"
 
 
@@ -170,7 +172,7 @@ def test_post_copy(web: KvmMachine) -> None:
     move = web.migrate(to, postcopy=True, bandwidth="8 MiB")
     copying(move)
     move.start_postcopy()
-    result = move.wait(100)
+    result = move.wait(patience(100))
     assert web.host is to
     assert any(sample.phase == "running there, memory follows" for sample in move.samples)
     assert 0 < result.downtime_ms < result.total_s * 1000
@@ -193,7 +195,7 @@ def test_a_limit_is_changed_meanwhile(web: KvmMachine) -> None:
     copying(move)
     slow = move.samples[-1].bytes_per_second
     move.limit(bandwidth="200 MiB", max_downtime="200 ms")
-    move.wait(60)
+    move.wait(patience(60))
     assert max(sample.bytes_per_second for sample in move.samples) > 2 * slow
     with pytest.raises(InvalidState, match="has ended"):
         move.limit(bandwidth="1 MiB")
@@ -207,12 +209,12 @@ def test_a_stopped_machine_moves_at_rest(lab: Lab) -> None:
     box.stop()
     plan = box.migration_plan(lab["beta"])
     assert (plan.possible, plan.memory_bytes) == (True, 0)
-    box.migrate(lab["beta"]).wait(60)
+    box.migrate(lab["beta"]).wait(patience(60))
     assert (box.host, box.refresh()) == (lab["beta"], State.STOPPED)
     box.start()
     assert box.run(["hostname"]).stdout == "rest\n"
     assert "tbf" in lab["beta"].run(["tc", "qdisc", "show", "dev", box.host_link("lan")]).stdout
-    box.migrate(lab["alpha"]).wait(60)
+    box.migrate(lab["alpha"]).wait(patience(60))
     assert "tbf" in lab["alpha"].run(["tc", "qdisc", "show", "dev", box.host_link("lan")]).stdout
     box.destroy()
 
@@ -224,7 +226,7 @@ def test_at_rest_nothing_is_copied(lab: Lab) -> None:
     box.run(["sh", "-c", "echo kept >/root/kept; sync"], check=True)
     box.stop()
     assert box.migration_plan(lab["beta"], storage="copy").disk_bytes == 0
-    box.migrate(lab["beta"], storage="copy").wait(60)
+    box.migrate(lab["beta"], storage="copy").wait(patience(60))
     box.start()
     assert box.run(["cat", "/root/kept"]).stdout == "kept\n"
     box.destroy()
