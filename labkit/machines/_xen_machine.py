@@ -205,13 +205,19 @@ class XenMachine(LibvirtMachine):
         files.make_folder(folder, there=True)
         with files.temporary_folder(folder, f".{name}-") as made:
             files.write(made / "spec.json", json.dumps(asdict(self.spec)))
-            with self._at_rest(made / "memory"):
+            with self._at_rest(made / "memory", folder / name / "memory"):
                 files.copy(self.disk, made / "disk.qcow2")
-            files.rename(made, folder / name)
+                files.rename(made, folder / name)
 
     @contextlib.contextmanager
-    def _at_rest(self, memory: Path) -> Iterator[None]:
-        """While in this context its disk is closed; if it runs, its memory is written to a file and read again."""
+    def _at_rest(self, memory: Path, kept: Path) -> Iterator[None]:
+        """While in this context its disk is closed; if it runs, its memory is written to a file and read again.
+
+        Parameters
+        ----------
+        memory, kept
+            Where it is written, and where what is done in the context puts that, so that no fault loses it.
+        """
         state = self.refresh()
         if state not in (State.RUNNING, State.PAUSED):
             self._engine.part_disk(self.name, self.disk)
@@ -224,7 +230,13 @@ class XenMachine(LibvirtMachine):
                 self._engine.part_disk(self.name, self.disk)
                 yield
             finally:
-                self._restore(memory, paused=state is State.PAUSED)
+                is_kept = self.keeper.files.exists(kept)
+                try:
+                    self._restore(kept if is_kept else memory, paused=state is State.PAUSED)
+                except LabError as error:
+                    if is_kept:
+                        error.hint = f'it has stopped, its memory is in the snapshot: revert("{kept.parent.name}")'
+                    raise
         finally:
             self.is_moving = before
         if state is State.RUNNING:
@@ -234,6 +246,7 @@ class XenMachine(LibvirtMachine):
         self._engine.make_raw(memory, self.spec.memory_bytes + _SAVED_EXTRA)
         with self._memory(memory) as device, spoken(self.host.name, self.name):
             self.domain().save(str(device))
+            self.host.run(["sync", str(device)], check=True)  # else what is not written yet is lost with the device
 
     def _restore(self, memory: Path, *, paused: bool = False) -> None:
         self._engine.connect_disk(self.name, self.disk)

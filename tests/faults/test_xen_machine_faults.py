@@ -16,7 +16,7 @@ from _wait import until
 from _xen import PATIENCE_S
 
 from labkit import Lab, Xen
-from labkit.errors import LabError, LabGone, NameInUse, NotFound
+from labkit.errors import EngineError, LabError, LabGone, NameInUse, NotFound
 from labkit.hosts.xen import XenHost
 from labkit.machines._xen_machine import XenMachine
 from labkit.machines.spec import State
@@ -91,6 +91,24 @@ def test_its_disk_comes_back(host: XenHost) -> None:
     machine.kill()
     machine.start(timeout_s=PATIENCE_S)
     assert machine.run(["cat", "/root/kept"]).stdout == "kept\n"
+
+
+def test_a_memory_that_cannot_be_read_again_is_kept(host: XenHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a snapshot's machine does not go on, the error says that its memory is in the snapshot, and there it is."""
+    machine = host.xen["one"]
+    machine.run(["sh", "-c", "echo here > /run/in-memory"], check=True)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise EngineError("it cannot be restored")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(XenMachine, "_restore", refuse)
+        with pytest.raises(EngineError, match="cannot be restored") as caught:
+            machine.snapshot("kept")
+    assert 'revert("kept")' in caught.value.hint
+    assert machine.refresh() is State.STOPPED
+    machine.revert("kept")
+    assert machine.run(["cat", "/run/in-memory"]).stdout == "here\n"
 
 
 def test_what_is_left_open_is_closed(host: XenHost) -> None:
