@@ -7,7 +7,7 @@ class Plan
   UNITS = { "MB" => 10**6, "GB" => 10**9, "TB" => 10**12, "MiB" => 2**20, "GiB" => 2**30, "TiB" => 2**40 }.freeze
   # With SMAP, AVX and RDTSCP an emulated processor (QEMU 7.2) goes wrong under nested guests.
   BROKEN = %w[smap xsave avx avx2 rdtscp].freeze
-  SLOW = %w[erms].freeze # QEMU does byte by byte what the kernel takes this for quick at
+  SLOW = %w[erms fsrm].freeze # QEMU does byte by byte what the kernel takes these for quick at
   OWN_BOX = "labkit/debian"
   XEN_BOX = "labkit/xen"
   PUBLIC_BOX = "debian/bookworm64"

@@ -55,7 +55,7 @@ def test_names_are_checked() -> None:
 
 def test_an_emulated_processor_lacks_what_goes_wrong() -> None:
     """Without KVM the flags that go wrong are off; with it the processor is the machine's own."""
-    assert "max,smap=off,xsave=off,avx=off,avx2=off,rdtscp=off,erms=off" in _machine().argv()
+    assert "max,smap=off,xsave=off,avx=off,avx2=off,rdtscp=off,erms=off,fsrm=off" in _machine().argv()
     assert "tcg" in _machine().argv()
     assert {"kvm", "host"} <= set(_machine(kvm=True).argv())
 
