@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from _vagrant import FOLDER, needs_vagrant
@@ -14,14 +15,17 @@ LONGEST_S = 3600
 
 
 @pytest.mark.parametrize("suite", ["test_machine", "test_kvm", "test_migration"])
-def test_it_passes_there(suite: str) -> None:
+def test_it_passes_there(suite: str, tmp_path: Path) -> None:
     """Every test of the suite that runs on hosts in namespaces passes on these."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", str(LONGEST_S),
-         f"tests/contract/{suite}.py", "-m", "not slow"],
-        cwd=FOLDER.parent, env=os.environ | {"LABKIT_TEST_HOSTS": "vagrant"}, capture_output=True, text=True,
-        timeout=LONGEST_S, check=False,
-    )  # fmt: skip
-    print(done.stdout[-6000:])
-    assert done.returncode == 0, done.stdout[-6000:]
-    assert " passed" in done.stdout
+    log = tmp_path / "log"  # that one may follow
+    with log.open("w") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--timeout", str(LONGEST_S),
+             "--durations=10", f"tests/contract/{suite}.py", "-m", "not slow"],
+            cwd=FOLDER.parent, env=os.environ | {"LABKIT_TEST_HOSTS": "vagrant"}, stdout=out, stderr=subprocess.STDOUT,
+            timeout=LONGEST_S, check=False,
+        )  # fmt: skip
+    said = log.read_text()
+    print(said[-9000:])
+    assert done.returncode == 0
+    assert " passed" in said
