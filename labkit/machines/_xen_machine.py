@@ -244,14 +244,14 @@ class XenMachine(LibvirtMachine):
 
     def _save(self, memory: Path) -> None:
         self._engine.make_raw(memory, self.spec.memory_bytes + _SAVED_EXTRA)
-        with self._memory(memory) as device, spoken(self.host.name, self.name):
+        with self._memory(memory) as device, self._engine.spoken(self.name):
             self.domain().save(str(device))
             self.host.run(["sync", str(device)], check=True)  # else what is not written yet is lost with the device
 
     def _restore(self, memory: Path, *, paused: bool = False) -> None:
         self._engine.connect_disk(self.name, self.disk)
         flags = libvirt.VIR_DOMAIN_SAVE_PAUSED if paused else 0
-        with self._memory(memory) as device, spoken(self.host.name, self.name):
+        with self._memory(memory) as device, self._engine.spoken(self.name):
             self._engine.connection().restoreFlags(str(device), None, flags)
 
     @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cached_property
@@ -196,10 +196,16 @@ class XenEngine(LibvirtEngine[XenMachine]):
         )  # fmt: skip
 
     def _start(self, domain: XenDomain) -> None:
-        try:
+        with self.spoken(domain.spec.name):
             self.boot(self.connection().defineXML(domain.xml()))
+
+    @contextlib.contextmanager
+    def spoken(self, name: str) -> Iterator[None]:
+        """Turn libvirt's errors about a machine into labkit's, with the last words of the log of Xen's library."""
+        try:
+            yield
         except libvirt.libvirtError as error:
-            failure = translate(error, self.host.name, domain.spec.name)
+            failure = translate(error, self.host.name, name)
             said = self.host.run(["tail", "-n", "4", _LOG]).stdout.strip()
             failure.message += f"; its log says: {said}" if said else ""
             raise failure from error

@@ -109,6 +109,10 @@ def test_a_memory_that_cannot_be_read_again_is_kept(host: XenHost, monkeypatch: 
     assert machine.refresh() is State.STOPPED
     machine.revert("kept")
     assert machine.run(["cat", "/run/in-memory"]).stdout == "here\n"
+    os.truncate(machine._snapshot("kept") / "memory", 2**20)
+    with pytest.raises(EngineError, match="its log says"):
+        machine.revert("kept")
+    assert machine.refresh() is State.STOPPED
 
 
 def test_what_is_left_open_is_closed(host: XenHost) -> None:
