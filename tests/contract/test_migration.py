@@ -239,7 +239,7 @@ def test_a_plan_says_what_is_in_the_way(web: KvmMachine, lab: Lab) -> None:
     assert plan.possible
     assert any("reads the machine's memory" in obstacle.what for obstacle in plan.obstacles)
     assert plan.memory_bytes > 2**20
-    assert 0 < plan.expected_s < 60
+    assert 0 < plan.expected_s < patience(60)
     web.snapshot("before")
     try:
         plan = web.migration_plan(to)
@@ -272,10 +272,14 @@ def test_nonsense_is_refused(web: KvmMachine, how: dict[str, Any]) -> None:
 
 def test_keys_are_the_users_alone(web: KvmMachine, lab: Lab) -> None:
     """Keys lie in folders that nobody else may enter, each host has its own, and the lab's authority its own."""
-    folders = [lab.folder / "tls", *(tls_folder(host.folder) for host in lab)]
-    assert all(folder.stat().st_mode & 0o77 == 0 for folder in folders)
-    keys = [(tls_folder(host.folder) / "server-key.pem").read_text() for host in lab]
-    assert len(set(keys)) == len(keys)
+    assert (lab.folder / "tls").stat().st_mode & 0o77 == 0
+    keys = set()
+    for host in (lab["alpha"], lab["beta"]):
+        status = host.files.status(tls_folder(host.folder))
+        assert status
+        assert status.mode & 0o77 == 0
+        keys.add(host.files.read_text(tls_folder(host.folder) / "server-key.pem"))
+    assert len(keys) == 2
 
 
 def test_evacuation(lab: Lab, web: KvmMachine) -> None:
@@ -283,8 +287,8 @@ def test_evacuation(lab: Lab, web: KvmMachine) -> None:
     host = web.host
     extra = [host.kvm.create("more-0"), host.lxc.create("more-1", ephemeral=True)]
     done = host.evacuate(at_once=3)
+    assert list(done.stayed) == ["more-1"], done.stayed
     assert sorted(move.machine for move in done.moved) == ["more-0", "web"]
-    assert list(done.stayed) == ["more-1"]
     assert "ephemeral" in done.stayed["more-1"].message
     assert not done.complete
     assert [machine.name for machine in host.machines()] == ["more-1"]
