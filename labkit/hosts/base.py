@@ -252,7 +252,7 @@ class Host(ABC):
         Parameters
         ----------
         to
-            Where to; by default to the other hosts, to each about as much memory.
+            Where to; by default to those of the other hosts that a machine can go to, to each about as much memory.
         at_once
             How many move at the same time, 1 to 16.
         how

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ def evacuate(host: Host, to: Host | None, at_once: int, how: dict[str, Any]) -> 
     moves: dict[str, Host] = {}
     machines = host.machines()
     for machine in sorted(machines, key=lambda machine: -machine.spec.memory_bytes):
-        place = min(places, key=lambda place: load[place.name])
+        place = _place(machine, sorted(places, key=lambda place: load[place.name]), how)
         load[place.name] += machine.spec.memory_bytes
         moves[machine.name] = place
     moved: list[MigrationResult] = []
@@ -81,6 +82,18 @@ def evacuate(host: Host, to: Host | None, at_once: int, how: dict[str, Any]) -> 
             raise
     host.lab.journal("evacuated", host=host.name, moved=len(moved), stayed=sorted(stayed))
     return Evacuation(host.name, tuple(moved), stayed)
+
+
+def _place(machine: Machine, places: list[Host], how: dict[str, Any]) -> Host:
+    """The first place that it can go to, live if that is possible anywhere; the first of all if there is none."""
+    if len(places) == 1:
+        return places[0]
+    for live in (True, False):
+        for place in places:
+            with contextlib.suppress(LabError):  # which its move will raise again
+                if machine.migration_plan(place, live=live, **how).possible:
+                    return place
+    return places[0]
 
 
 def _move(machine: Machine, to: Host, how: dict[str, Any]) -> MigrationResult:
