@@ -122,6 +122,11 @@ class Host(ABC):
 
     @property
     @abstractmethod
+    def processors(self) -> tuple[int, ...]:
+        """The numbers of the processors that its machines may have."""
+
+    @property
+    @abstractmethod
     def is_privileged(self) -> bool:
         """Whether root there is the system's, and not only that of a user namespace."""
 

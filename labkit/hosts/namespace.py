@@ -60,6 +60,10 @@ class NamespaceHost(ServedHost):
         return self.lab.has_cgroups
 
     @property
+    def processors(self) -> tuple[int, ...]:
+        return tuple(sorted(os.sched_getaffinity(0)))
+
+    @property
     def is_privileged(self) -> bool:
         return os.geteuid() == 0
 

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -50,6 +51,7 @@ socket=$1; shift
 for unit; do there "$unit" || exit 3; done
 systemctl start "$@" && echo "$socket"
 """
+_PROCESSORS = "import os; print(*sorted(os.sched_getaffinity(0)))"
 _HAS_CGROUPS = "[ -w /sys/fs/cgroup/cgroup.subtree_control ] || [ -w /sys/fs/cgroup/memory/cgroup.procs ]"
 _LIBVIRT = (
     ("libvirtd", "/run/libvirt/libvirt-sock", ("libvirtd.socket",)),
@@ -162,6 +164,11 @@ class RemoteHost(ServedHost):
     @property
     def has_cgroups(self) -> bool:
         return bool(self.note.get("cgroups"))
+
+    @cached_property
+    def processors(self) -> tuple[int, ...]:
+        told = self.run([*self.python, "-I", "-S", "-c", _PROCESSORS], check=True).stdout
+        return tuple(int(number) for number in told.split())
 
     @property
     def is_privileged(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -319,7 +318,7 @@ class DockerMachine(Machine):
             size = check_memory(memory)
             changes |= {"mem_limit": size, "memswap_limit": size}
         if vcpus is not None:
-            there = sorted(os.sched_getaffinity(0))
+            there = self.host.processors
             check_vcpus(vcpus, len(there))
             changes["cpuset_cpus"] = ",".join(map(str, there[:vcpus]))
         self._update(**changes)
@@ -327,7 +326,7 @@ class DockerMachine(Machine):
     @verb
     def limits(self, *, cpus: float | None = None) -> None:
         self._need("limits")
-        share = check_cpus(cpus)
+        share = check_cpus(cpus, len(self.host.processors))
         self._update(cpu_period=PERIOD_US, cpu_quota=round(share * PERIOD_US) if share else -1)
 
     def _update(self, **changes: object) -> None:

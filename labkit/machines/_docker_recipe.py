@@ -214,9 +214,8 @@ def check_memory(memory: int | str | None) -> int:
     return size
 
 
-def check_cpus(cpus: float | None) -> float:
-    """Processors' time; 0.0 if there is to be no limit."""
-    most = os.cpu_count() or 1
+def check_cpus(cpus: float | None, most: int) -> float:
+    """Time of `most` processors; 0.0 if there is to be no limit."""
     if cpus is None:
         return 0.0
     if (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -133,13 +132,13 @@ def check_memory(size_bytes: int) -> None:
 # ── liblxc's configuration ────────────────────────────────────────────────────────────────────
 
 
-def limits(memory_bytes: int, cpus: float | None, processors: int, version: int) -> dict[str, str]:
-    """The files of a cgroup and what they must hold; 0 bytes and None are no limit.
+def limits(memory_bytes: int, cpus: float | None, processors: Sequence[int], version: int) -> dict[str, str]:
+    """The files of a cgroup and what they must hold; 0 bytes and None are no limit, `processors` their numbers.
 
     See Documentation/admin-guide/cgroup-v1 and cgroup-v2 of the kernel.
     """
     quota = None if cpus is None else round(cpus * PERIOD_US)
-    cpuset = {"cpuset.cpus": ",".join(map(str, sorted(os.sched_getaffinity(0))[:processors]))}
+    cpuset = {"cpuset.cpus": ",".join(map(str, processors))}
     if version == 2:
         return cpuset | {
             "memory.max": str(memory_bytes or "max"),
@@ -157,10 +156,11 @@ def link_name(machine: str, card: NetworkInterface) -> str:
     return "v" + hashlib.sha256(f"{machine}/{card.network}".encode()).hexdigest()[:12]
 
 
-def configuration(spec: LxcSpec, networks: Networks, cgroup_version: int) -> str:
-    """The file ``config`` of a container; `cgroup_version` is 0 where there are no limits."""
+def configuration(spec: LxcSpec, networks: Networks, processors: Sequence[int], cgroup_version: int) -> str:
+    """The file ``config`` of a container on a host with these processors; `cgroup_version` is 0 without limits."""
     lines: list[tuple[str, object]] = [
-        *_basics(spec), *_mounts(spec), *_rights(spec), *_cards(spec, networks), *_cgroups(spec, cgroup_version),
+        *_basics(spec), *_mounts(spec), *_rights(spec), *_cards(spec, networks),
+        *_cgroups(spec, processors, cgroup_version),
     ]  # fmt: skip
     for key, value in lines:
         if "\n" in f"{key}{value}":
@@ -240,7 +240,7 @@ def _cards(spec: LxcSpec, networks: Networks) -> Iterator[tuple[str, object]]:
             yield f"{key}.ipv4.gateway", network.gateway
 
 
-def _cgroups(spec: LxcSpec, version: int) -> Iterator[tuple[str, object]]:
+def _cgroups(spec: LxcSpec, processors: Sequence[int], version: int) -> Iterator[tuple[str, object]]:
     # Named here, for liblxc numbers those it names itself: each kill would leave another.
     yield "lxc.cgroup.dir.container", f"lxc.payload.{spec.name}"
     yield "lxc.cgroup.dir.monitor", f"lxc.monitor.{spec.name}"
@@ -248,7 +248,7 @@ def _cgroups(spec: LxcSpec, version: int) -> Iterator[tuple[str, object]]:
     if not version:
         return
     prefix = "lxc.cgroup2" if version == 2 else "lxc.cgroup"
-    unlimited = limits(0, None, len(os.sched_getaffinity(0)), version)
-    for key, value in limits(spec.memory_bytes, spec.cpus, spec.vcpus, version).items():
+    unlimited = limits(0, None, processors, version)
+    for key, value in limits(spec.memory_bytes, spec.cpus, processors[: spec.vcpus], version).items():
         if value != unlimited[key]:
             yield f"{prefix}.{key}", value

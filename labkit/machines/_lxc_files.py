@@ -220,7 +220,7 @@ def write(host: Host, spec: LxcSpec, cgroup_version: int) -> None:
 
 
 def _write(files: HostFiles, host: Host, spec: LxcSpec, cgroup_version: int) -> None:
-    text = configuration(spec, host.lab.networks, cgroup_version)
+    text = configuration(spec, host.lab.networks, host.processors, cgroup_version)
     files.write(place(host, spec.name) / "config", text, whole=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -338,7 +337,7 @@ class LxcMachine(Machine):
             check_memory(size)
             self._limit(replace(self.spec, memory_bytes=size))
         if vcpus is not None:
-            check_vcpus(vcpus, len(os.sched_getaffinity(0)))
+            check_vcpus(vcpus, len(self.host.processors))
             self._limit(replace(self.spec, vcpus=vcpus))
 
     @verb
@@ -350,8 +349,11 @@ class LxcMachine(Machine):
         """Have the running container, and its configuration, keep to the limits of `spec`."""
         version = self._lxc.cgroup_version()
         if self.refresh() not in _ENDED:
-            old = limits(self.spec.memory_bytes, self.spec.cpus, self.spec.vcpus, version)
-            for file, value in limits(spec.memory_bytes, spec.cpus, spec.vcpus, version).items():
+            old, new = (
+                limits(one.memory_bytes, one.cpus, self.host.processors[: one.vcpus], version)
+                for one in (self.spec, spec)
+            )
+            for file, value in new.items():
                 if value != old[file]:  # a scope that was delegated may have no cpuset
                     self._set_cgroup(file, value)
         _lxc_files.write(self.host, spec, version)

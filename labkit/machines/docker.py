@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -181,11 +180,11 @@ class DockerEngine(Engine[DockerMachine]):
         deadline = time.monotonic() + parse_duration(timeout_s, "time limit")
         in_lab, own = self._sort_networks(name, networks)
         words = check_command(command)
-        spec = MachineSpec(name, image, check_memory(memory), len(os.sched_getaffinity(0)), 0)
+        spec = MachineSpec(name, image, check_memory(memory), len(self.host.processors), 0)
         recipe = Recipe(
-            spec, "", words, check_env(env or {}), not words if tty is None else tty, check_cpus(cpus),
-            check_processes(processes), check_ports(ports or {}), check_volumes(volumes or {}, self.host.files),
-            tuple(own),
+            spec, "", words, check_env(env or {}), not words if tty is None else tty,
+            check_cpus(cpus, len(self.host.processors)), check_processes(processes), check_ports(ports or {}),
+            check_volumes(volumes or {}, self.host.files), tuple(own),
             privileged, read_only, check_capabilities(cap_add), check_capabilities(cap_drop), user,
             check_name(service, "name of a service") if service else "",
         )  # fmt: skip
@@ -403,7 +402,11 @@ class DockerEngine(Engine[DockerMachine]):
 
     def form_fields(self) -> list[Field]:
         image = Field("image", "Image", "text", "small", help="of the lab, or one that was built or loaded here")
-        limits = self._limit_fields(check_memory, check_cpus) if has_limits(self.host) else []
+        limits = (
+            self._limit_fields(check_memory, lambda cpus: check_cpus(cpus, len(self.host.processors)))
+            if has_limits(self.host)
+            else []
+        )
         privileged = Field("privileged", "Privileged", "check", False, help="all rights that the lab itself has")
         return [self._name_field("box"), image, *limits, self._networks_field(), privileged]
 

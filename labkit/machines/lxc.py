@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -173,7 +172,7 @@ class LxcEngine(Engine[LxcMachine]):
         deadline = time.monotonic() + parse_duration(timeout_s, "time limit")
         cards = self._check_names(name, networks)
         spec = LxcSpec(
-            name, "", self._memory(memory), len(os.sched_getaffinity(0)), 0,
+            name, "", self._memory(memory), len(self.host.processors), 0,
             command=tuple(check_argv(command)) if command is not None else (), cpus=check_cpus(cpus),
             ephemeral=ephemeral, first_id=self._first_id() if unprivileged else 0,
         )  # fmt: skip

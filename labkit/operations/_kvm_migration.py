@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..machines._kvm_machine import KvmMachine
 
 _LOOK_S = 0.05
+_REST, _LONGEST_REST_S = 4, 1.0  # so many times what a look took passes until the next: a slow host has more to do
 _HALF_SECOND = 10  # looks
 _AGAIN_S = 0.5
 _DEAF_S = 3  # how long the destination may take to notice that the network is cut
@@ -198,13 +199,15 @@ class KvmMigration(LibvirtMigration):
     def _follow(self, moving: Future[Any], domain: libvirt.virDomain, marks: Marks, deadline: float) -> None:
         broken_s = time.monotonic()
         while not moving.done():
+            looked_s = time.monotonic()
             with contextlib.suppress(libvirt.libvirtError):  # the domain may have left just now
                 if now := _kvm.sample(domain, postcopy=marks.is_postcopy):
                     self.samples.append(self._with_speed(now))
                     self._say(now.phase, now.fraction)
+            rest_s = min(_REST * (time.monotonic() - looked_s), _LONGEST_REST_S)
             self._check(deadline)
             with contextlib.suppress(TimeoutError):
-                moving.exception(_LOOK_S)
+                moving.exception(max(_LOOK_S, rest_s))
             if not (marks.is_postcopy and _kvm.is_interrupted(domain, self.destination)):
                 broken_s = time.monotonic()
             elif time.monotonic() - broken_s > _DEAF_S and not moving.done():

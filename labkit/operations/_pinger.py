@@ -1,5 +1,7 @@
 """A client that asks a machine for an echo every few milliseconds, and notes when each answer came.
 
+On a slow host it asks less often: it is to watch the machine, not to have its processor.
+
 It is run as a file on a host (``python -I -S _pinger.py ADDRESS INTERVAL_MS SECONDS``) and stands alone.
 Numbered echo requests (ICMP) are answered by the machine's kernel: nothing need be set up in it.
 It writes a line each 50 ms: JSON, ``[[number, sent, answered], …]`` for each answer that came since,
@@ -22,6 +24,7 @@ ECHO_REQUEST, ECHO_REPLY = 8, 0
 _TELL_S = 0.05
 _GRACE_S = 0.5  # so long an answer may take
 _LOOK_S = 0.005
+_REST = 4  # so many times what a request and its answer took of the processor it waits until the next
 
 
 def checksum(data: bytes) -> int:
@@ -58,7 +61,7 @@ def main(address: str, interval_s: float, longest_s: float) -> None:
     sent: dict[int, float] = {}
     answers: list[tuple[int, float, float]] = []
     number, began = 0, time.monotonic()
-    asked_at = began
+    asked_at, used = began, time.process_time()
     next_at, tell_at, end_at = began, began + _TELL_S, began + longest_s
     ending = False
     while True:
@@ -70,7 +73,8 @@ def main(address: str, interval_s: float, longest_s: float) -> None:
             with contextlib.suppress(OSError):  # no way there just now: it counts as lost
                 wire.sendto(request(ident, number), (address, 0))
             number += 1
-            next_at = max(next_at + interval_s, now)  # after a pause of our own: no burst
+            used, before = time.process_time(), used
+            next_at = max(next_at + max(interval_s, _REST * (used - before)), now)  # after a pause of our own: no burst
         if now >= tell_at:
             tell_at = now + _TELL_S
             if answers:

@@ -41,16 +41,16 @@ def test_a_description_comes_back_from_its_text() -> None:
 )
 def test_limits_are_those_of_the_version(version: int, expected: list[str]) -> None:
     """Each version of cgroups has keys of its own; without a limit none is written."""
-    limited = configuration(spec(memory_bytes=64 * 2**20, cpus=0.5), NO_NETWORKS, version).splitlines()
+    limited = configuration(spec(memory_bytes=64 * 2**20, cpus=0.5), NO_NETWORKS, (0, 1), version).splitlines()
     assert set(expected) <= set(limited)
-    assert not [line for line in configuration(spec(cpus=0.5), NO_NETWORKS, 0).splitlines() if "cfs" in line]
-    assert limits(0, None, 1, 2)["memory.max"] == "max"
+    assert not [line for line in configuration(spec(cpus=0.5), NO_NETWORKS, (0, 1), 0).splitlines() if "cfs" in line]
+    assert limits(0, None, (0,), 2)["memory.max"] == "max"
 
 
 def test_nothing_breaks_out_of_its_line() -> None:
     """A value with a newline is no configuration, however it came there."""
     with pytest.raises(InvalidValue):
-        configuration(spec(kept=("kill\nlxc.hook.start = x",)), NO_NETWORKS, 0)
+        configuration(spec(kept=("kill\nlxc.hook.start = x",)), NO_NETWORKS, (0, 1), 0)
 
 
 def test_names_of_capabilities_and_system_calls_are_checked() -> None:
