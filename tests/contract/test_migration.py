@@ -191,7 +191,7 @@ def test_post_copy_needs_a_permission(web: KvmMachine) -> None:
 
 def test_a_limit_is_changed_meanwhile(web: KvmMachine) -> None:
     """The bandwidth is raised while it moves, and then it is quick."""
-    move = web.migrate(away(web), bandwidth="1 MiB")
+    move = web.migrate(away(web), bandwidth="1 MiB", timeout_s=patience(300))
     copying(move)
     slow = move.samples[-1].bytes_per_second
     move.limit(bandwidth="200 MiB", max_downtime="200 ms")
@@ -286,7 +286,7 @@ def test_evacuation(lab: Lab, web: KvmMachine) -> None:
     """Everything moves off, several at once; what cannot is told with its reason."""
     host = web.host
     extra = [host.kvm.create("more-0"), host.lxc.create("more-1", ephemeral=True)]
-    done = host.evacuate(at_once=3)
+    done = host.evacuate(at_once=3, timeout_s=patience(300))
     assert list(done.stayed) == ["more-1"], done.stayed
     assert sorted(move.machine for move in done.moved) == ["more-0", "web"]
     assert "ephemeral" in done.stayed["more-1"].message
