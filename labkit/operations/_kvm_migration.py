@@ -55,7 +55,10 @@ class KvmMigration(LibvirtMigration):
             self._domain().migrateStartPostCopy()
 
     def limit(self, *, bandwidth: int | str | None = None, max_downtime: float | str | None = None) -> None:
-        """Change how much of the network it may use a second, and how long the machine may stand still."""
+        """Change how much of the network it may use a second, and how long the machine may stand still.
+
+        The copy of a disk keeps to the bandwidth that it began with: libvirt changes only that of the memory.
+        """
         options = MigrationOptions.checked(bandwidth=bandwidth, max_downtime=max_downtime)
         self._need_running()
         with _libvirt.spoken(self.source.name, self.machine.name):

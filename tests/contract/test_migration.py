@@ -48,7 +48,13 @@ def away(machine: KvmMachine) -> Host:
 
 
 def copying(move: Migration) -> None:
-    until(lambda: move.progress is not None and move.progress.done_bytes > 2**20, "memory is copied", 30)
+    """Wait until its memory is being copied, which on hosts that do not share disks is after its disk."""
+
+    def has_begun() -> bool:
+        now = move.progress
+        return now is not None and now.phase == "copying memory" and now.done_bytes > 2**20
+
+    until(has_begun, "memory is copied", 60)
 
 
 WAYS: list[dict[str, Any]] = [
