@@ -69,7 +69,7 @@ def rows(result: MigrationResult) -> list[tuple[str, str]]:
     if result.transferred_bytes:
         rounds = f" in {format_count(result.rounds, 'round')}" if result.rounds else ""
         told.append(("transferred", f"{format_size(result.transferred_bytes)}{rounds}"))
-    seen = f"on {result.client.host}, asking every 5 ms" if result.client else f"none: {result.no_client}"
+    seen = f"on {result.client.host}, asking at most every 5 ms" if result.client else f"none: {result.no_client}"
     return [*told, ("client", seen)]
 
 

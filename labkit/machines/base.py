@@ -428,7 +428,7 @@ class Machine(ABC):
         max_downtime
             How long it may stand still at the switch: seconds, or words such as ``"100 ms"``.
         watch
-            Have a client ask it for an echo every 5 ms (the default), to tell what that noticed.
+            Have a client ask it for an echo at most every 5 ms (the default), to tell what that noticed.
         timeout_s
             Seconds after which it is taken back.
 

@@ -25,7 +25,7 @@ _PINGER = Path(__file__).with_name("_pinger.py")
 
 @dataclass(frozen=True, slots=True)
 class ClientView:
-    """What a client saw that asked the machine for an echo every 5 ms, on a slow host less often.
+    """What a client saw that asked the machine for an echo at most every 5 ms, on a slow host less often.
 
     Attributes
     ----------
