@@ -208,6 +208,15 @@ def settle(machine: KvmMachine, source: Host, destination: Host, *, ran: bool) -
     return source
 
 
+def last_words(machine: KvmMachine, host: Host) -> str:
+    """The last lines of its QEMU's log on `host`, where it has ended; nothing if it still runs there."""
+    domain = _domain(host, machine.name)
+    with contextlib.suppress(LabError, libvirt.libvirtError):
+        if domain is not None and not domain.isActive():
+            return host.run(["tail", "-n", "3", f"/var/log/libvirt/qemu/{machine.name}.log"]).stdout.strip()
+    return ""
+
+
 def _go_on(domain: libvirt.virDomain) -> None:
     if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
         domain.resume()

@@ -112,6 +112,9 @@ class KvmMigration(LibvirtMigration):
             why = self._why(failure, landed)
             if landed and self._marks and self._marks.is_postcopy:
                 why.message += ", but switched off: half of its memory was there already"
+            elif landed and self._ran and (words := _kvm.last_words(machine, landed)):
+                why.message += f", but has ended meanwhile; its QEMU's last words: {words}"
+                why.hint = "start() it again; what its console said before is in console()"
             raise why
         last = self.progress or MigrationSample(0.0, "")
         downtime_ms = float(stats.get("downtime", 0))

@@ -123,6 +123,20 @@ def test_the_destination_is_killed_while_memory_is_copied(web: KvmMachine) -> No
     is_alive_once(web, "beta")
 
 
+@pytest.mark.core
+def test_it_ends_while_memory_is_copied(web: KvmMachine) -> None:
+    """The machine's QEMU is killed: the error says that it has ended, and where it is it starts from its disk."""
+    alpha = web.host.lab["alpha"]
+    move = web.migrate(web.host.lab["beta"], bandwidth=SLOWLY)
+    copying(move)
+    alpha.run(["sh", "-c", "kill -9 $(pgrep qemu-system)"], check=True)
+    with pytest.raises(LabError, match="it is on alpha as before, but has ended meanwhile;(?s:.*)reason=crashed"):
+        move.wait(60)
+    assert web.refresh() is State.FAILED
+    web.start()
+    is_alive_once(web, "alpha")
+
+
 @pytest.mark.slow
 def test_the_destinations_libvirt_is_killed(web: KvmMachine) -> None:
     """libvirt's daemon at the destination is killed: the machine goes on where it was, and can move again."""
