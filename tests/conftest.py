@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +29,10 @@ _LONGEST = (
     "/rootless/", "/test_xen_machines", "/test_vagrant_core", "33_live_migration", "/uplink/", "/test_jupyterlab",
     "/notebooks/", "/browser/",
 )  # fmt: skip
+
+
+_BEGAN_S = time.monotonic()
+_ENDED = re.compile(r"^\[ *([\d.]+)\] .*(?:segfault|general protection|traps:|out of memory|oom-kill)", re.IGNORECASE)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,7 +87,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name what was left for `./lab test --all`."""
+    """Say which processes the kernel ended, if a test failed; name what was left for `./lab test --all`."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        told = subprocess.run(["dmesg"], capture_output=True, text=True, errors="replace", check=False).stdout
+        for line in told.splitlines():
+            if (found := _ENDED.search(line)) and float(found[1]) > _BEGAN_S:
+                terminalreporter.write_line(f"the kernel says: {line}")
     if "not slow" not in (config.getoption("-m") or ""):
         return
     files = sorted((REPOSITORY / "tests").rglob("test_*.py"))
