@@ -38,10 +38,12 @@ def plan(machine: KvmMachine, to: Host, options: MigrationOptions) -> MigrationP
     disk_bytes = _allocated(machine, to) if runs and copies else 0
     memory_bytes = machine.stats().memory_bytes if runs else 0
     memory_bytes = min(memory_bytes, machine.spec.memory_bytes) or (machine.spec.memory_bytes if runs else 0)
-    pace, basis = speed(machine)
+    (pace, basis), timed_bytes = speed(machine), memory_bytes + disk_bytes
     if options.bytes_per_second:
         pace, basis = min(pace, options.bytes_per_second), "the bandwidth that is allowed"
-    expected = _USUAL_EXTRA_S + (memory_bytes + disk_bytes) / pace
+        if disk_bytes and not share_files(machine, to):  # libvirt counts what is empty as well
+            timed_bytes = memory_bytes + machine.spec.disk_bytes
+    expected = _USUAL_EXTRA_S + timed_bytes / pace
     return MigrationPlan(
         machine.name, machine.host.name, to.name, _way(options, runs=runs, copies=copies), memory_bytes, disk_bytes,
         round(expected, 1), basis, tuple(obstacles),
