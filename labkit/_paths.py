@@ -14,12 +14,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import CommandFailed, EngineError, NotEnoughDisk, Unavailable
+
+PYTHON = os.path.abspath(sys.executable)  # which is relative where PATH is
 
 
 def _private(path: Path) -> Path:

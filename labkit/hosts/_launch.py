@@ -12,7 +12,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def start(name: str, lease_s: float) -> subprocess.Popen[bytes]:
     namespaces = _NAMESPACES if group else [*_NAMESPACES, "--cgroup"]
     argv = [
         "unshare", *([] if as_root else _AS_USER), *namespaces, "--fork", "--kill-child",
-        sys.executable, "-I", "-S", str(Path(__file__).with_name("_init.py")), json.dumps(config), str(tell),
+        _paths.PYTHON, "-I", "-S", str(Path(__file__).with_name("_init.py")), json.dumps(config), str(tell),
     ]  # fmt: skip
     log = state / "lab.log"
     try:

@@ -11,12 +11,11 @@ import json
 import os
 import select
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._paths import write_whole
+from .._paths import PYTHON, write_whole
 from ..errors import DaemonFailed, LabError
 from . import _libvirtd
 from ._channel import Channel
@@ -90,7 +89,7 @@ def show_ways_to_all(lab: Lab) -> None:
 
 
 def _argv(note: Note) -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", _PROGRAM, str(_ROOT), json.dumps(note)]
+    return [PYTHON, "-I", "-S", "-c", _PROGRAM, str(_ROOT), json.dumps(note)]
 
 
 def _start(note: Note) -> None:

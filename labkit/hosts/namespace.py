@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from .._paths import disk_room
+from .._paths import PYTHON, disk_room
 from ..errors import Busy, DaemonFailed, LabError
 from . import _dockerd, _launch, _libvirtd
 from ._channel import Channel
@@ -28,7 +27,7 @@ class NamespaceHost(ServedHost):
     """A host in network, mount, PID, UTS and IPC namespaces of its own inside the lab's."""
 
     provider = "namespace"
-    python = (sys.executable,)
+    python = (PYTHON,)
     shares_files = True
 
     @classmethod

@@ -13,7 +13,6 @@ import re
 import select
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from xml.etree.ElementTree import Element, SubElement
 from filelock import FileLock, Timeout
 
 from .._changes import What
+from .._paths import PYTHON
 from ..errors import Busy, DaemonFailed, InvalidValue, LabError, Unavailable
 from ._pasta import END, GREETING_BYTES
 from ._uplink_rules import GATEWAY, HOST, LINK, NETWORK, RESOLVER, ROUTES, TABLE, Rules, no_routing, removed, routing
@@ -179,7 +179,7 @@ def _start(host: Host, *, names: bool) -> None:
         "log": str(_log(host)), "name": str(host.folder / "pasta"), "program": program,
         "options": options(program, names=names), "deadline_s": _START_S, "joins": os.geteuid() != 0,
     }  # fmt: skip
-    argv = [sys.executable, "-I", "-S", str(_SUPERVISOR), json.dumps(config)]
+    argv = [PYTHON, "-I", "-S", str(_SUPERVISOR), json.dumps(config)]
     try:
         ran = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * _START_S + 10, check=False,

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -90,6 +91,16 @@ def test_a_lab_of_a_process_ends_with_it(lab_name: str, python: Callable[..., su
     while any(lab.name == lab_name for lab in labs()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_lab_starts_where_the_path_is_relative(lab_name: str) -> None:
+    """With `PATH=.venv/bin:…`, Python does not know where it lies from elsewhere: a lab starts none the less."""
+    code = (
+        f"from labkit import Lab\nwith Lab({lab_name!r}, hosts=['alpha']) as lab: assert lab['alpha'].run(['true']).ok"
+    )
+    here = Path(sys.executable)
+    environment = os.environ | {"PATH": f"{here.parent.name}:{os.environ['PATH']}"}
+    subprocess.run([here.name, "-c", code], cwd=here.parent.parent, env=environment, check=True)
 
 
 def test_the_lease_ends_a_forgotten_lab(lab_name: str) -> None:
