@@ -208,13 +208,21 @@ def settle(machine: KvmMachine, source: Host, destination: Host, *, ran: bool) -
     return source
 
 
-def last_words(machine: KvmMachine, host: Host) -> str:
-    """The last lines of its QEMU's log on `host`, where it has ended; nothing if it still runs there."""
+def has_ended(machine: KvmMachine, host: Host) -> bool:
+    """Whether `host` has the machine, and it does not run there."""
     domain = _domain(host, machine.name)
-    with contextlib.suppress(LabError, libvirt.libvirtError):
-        if domain is not None and not domain.isActive():
-            return host.run(["tail", "-n", "3", f"/var/log/libvirt/qemu/{machine.name}.log"]).stdout.strip()
-    return ""
+    with contextlib.suppress(libvirt.libvirtError):
+        return domain is not None and not domain.isActive()
+    return False
+
+
+def last_words(machine: KvmMachine, host: Host) -> str:
+    """The last lines of its QEMU's log on `host`, or a word saying that there is none."""
+    with contextlib.suppress(LabError):
+        log = f"/var/log/libvirt/qemu/{machine.name}.log"
+        if said := host.run(["tail", "-n", "3", log]).stdout.strip():
+            return said
+    return "(its log is empty)"
 
 
 def _go_on(domain: libvirt.virDomain) -> None:

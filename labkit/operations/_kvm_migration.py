@@ -112,7 +112,8 @@ class KvmMigration(LibvirtMigration):
             why = self._why(failure, landed)
             if landed and self._marks and self._marks.is_postcopy:
                 why.message += ", but switched off: half of its memory was there already"
-            elif landed and self._ran and (words := _kvm.last_words(machine, landed)):
+            elif landed and self._ran and _kvm.has_ended(machine, landed):
+                words = _kvm.last_words(machine, landed)
                 why.message += f", but has ended meanwhile; its QEMU's last words: {words}"
                 why.hint = "start() it again; what its console said before is in console()"
             raise why
