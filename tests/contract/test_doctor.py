@@ -41,7 +41,7 @@ mkdir -m 0700 /tmp/labkit-0
 useradd -m -s /bin/bash -u {UID} {USER}
 export LC_ALL=C.UTF-8 HOME=/root LABKIT_CACHE=/tmp/cache LABKIT_STATE=/tmp/state
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LABKIT_PROGRESS=off
-unset XDG_RUNTIME_DIR LABKIT_RUNTIME
+unset XDG_RUNTIME_DIR XDG_CACHE_HOME XDG_STATE_HOME LABKIT_RUNTIME
 as_user() {{
     runuser -u {USER} -- env -u LABKIT_CACHE -u LABKIT_STATE HOME=/home/{USER} PATH=/usr/bin:/bin "$@"
 }}
