@@ -100,7 +100,9 @@ class LxcEngine(Engine[LxcMachine]):
     def _look(self) -> None:
         """Folders have come or gone: by another process, or of an ephemeral container."""
         for machine in list(self._machines.values()):
-            if machine.activity is None and not self.host.files.exists(machine.folder):
+            if machine.host is not self.host or machine.activity:  # it is on its way, or being made or removed
+                continue
+            if not self.host.files.exists(machine.folder):
                 self.vanished(machine)
         self.host.lab.changes.tell(What.MACHINES, self.host)
 

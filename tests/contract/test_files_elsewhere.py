@@ -213,6 +213,18 @@ def test_a_container_moves_there_and_back(far: Host, box: str, engine: str) -> N
     assert not machine.notes.exists()
 
 
+def test_a_container_that_only_begins_to_move_is_not_taken_for_removed(far: Host, box: str) -> None:
+    """When other folders come or go at the destination meanwhile, where its own is not yet, it can be destroyed."""
+    alpha = far.lab["alpha"]
+    machine = far.lxc.create(box)
+    machine.leaving(alpha)
+    alpha.lxc._look()
+    assert not machine.is_gone
+    alpha.lxc.part_with(machine)
+    machine.destroy()
+    assert not machine.notes.exists()
+
+
 @pytest.mark.parametrize("engine", ["lxc", "docker"])
 def test_it_is_connected_and_disconnected(far: Host, box: str, engine: str) -> None:
     """What is reserved there while it is connected does not stay."""
