@@ -135,6 +135,8 @@ def clear(config: dict[str, Any]) -> None:
     for daemon in known:
         if daemon and daemon["exit"] is None:
             _end_group(daemon)
+    with contextlib.suppress(OSError):  # who waited for one may only now note there how it ended
+        os.rename(daemons, f"{daemons}-ended")
     shutil.rmtree(config["folder"], ignore_errors=True)
     hosts = os.path.dirname(config["folder"])
     if not (os.path.isdir(hosts) and os.listdir(hosts)):

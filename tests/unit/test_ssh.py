@@ -6,6 +6,7 @@ import os
 import pickle
 import selectors
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 
 from labkit import Ssh
 from labkit.errors import InvalidName, InvalidValue, NameInUse, NotFound
-from labkit.hosts import _ssh_words
+from labkit.hosts import _far_host, _ssh_words
 from labkit.hosts._login import Login, _trust
 from labkit.hosts._wire import WINDOW, Inflow, Outflow, Wire
 from labkit.hosts.providers import HostSpec, by_name, one_by_name
@@ -249,3 +250,24 @@ def test_what_goes_to_servers_needs_the_standard_library_alone() -> None:
     check = program.replace(b"module.main(", b"print(")
     done = subprocess.run([sys.executable, "-I", "-S", "-"], input=check, capture_output=True, check=True)
     assert done.stdout == b"{}\n"
+
+
+def test_who_waits_for_a_daemon_writes_nothing_into_folders_that_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the folders are removed, how a daemon ended can no longer be noted there; else they would stay."""
+    lab = tmp_path / "state" / "labs" / "lab"
+    folder = lab / "hosts" / "delta"
+    note = folder / "daemons" / "sleeper"
+    note.parent.mkdir(parents=True)
+    note.write_text('{"pid": 0, "began": "0", "exit": 0}')
+    removes = shutil.rmtree
+
+    def removing(what: str, **how: bool) -> None:
+        with pytest.raises(FileNotFoundError):
+            _far_host.write_whole(str(note), "{}")
+        removes(what, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", removing)
+    _far_host.clear({"lab": str(lab), "folder": str(folder), "name": "delta"})
+    assert not lab.exists()
