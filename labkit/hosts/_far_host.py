@@ -14,6 +14,7 @@ from typing import Any
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _END_S = 5.0
+AT_THE_END = "at-the-end"  # the host's folder of commands, see `Host.when_leaving`
 
 
 class Refused(Exception):
@@ -125,13 +126,17 @@ def settle(config: dict[str, Any]) -> None:
 
 
 def clear(config: dict[str, Any]) -> None:
-    """End the daemons and machines of the host, and remove its folders."""
+    """End the daemons and machines of the host, take back what else was made there, and remove its folders."""
     daemons = os.path.join(config["folder"], "daemons")
     known = [read_daemon(os.path.join(daemons, name)) for name in os.listdir(daemons)] if os.path.isdir(daemons) else []
     machines = os.path.join(config["lab"], "machines")
     for name in os.listdir(machines) if os.path.isdir(machines) else []:
         if _text(os.path.join(machines, name, "host")) == config["name"]:
             _end_machine(name, os.path.join(machines, name), config["folder"])
+    promised = os.path.join(config["folder"], AT_THE_END)
+    for name in sorted(os.listdir(promised)) if os.path.isdir(promised) else []:
+        for argv in json.loads(_text(os.path.join(promised, name)) or "[]"):
+            _say(argv)
     for daemon in known:
         if daemon and daemon["exit"] is None:
             _end_group(daemon)

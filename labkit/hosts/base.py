@@ -60,7 +60,7 @@ class Host(ABC):
     has_xen = False  # whether it boots Xen
     python: Sequence[str] = ("python3",)  # the beginning of a command that runs Python on the host
     shares_files = False  # whether its files are this machine's
-    is_on_backbone = True  # whether the lab's other hosts reach it by its address
+    wire = "lab"  # hosts on the same one reach each other by their addresses; "": nobody does
 
     def __init__(self, lab: Lab, name: str, address: str, folder: Path, sockets: Path) -> None:
         self.lab = lab
@@ -209,6 +209,12 @@ class Host(ABC):
         from ._files_remote import RemoteFiles
 
         return RemoteFiles(self)
+
+    def when_leaving(self, what: str, *commands: Sequence[str]) -> None:  # noqa: B027  most hosts end with the lab
+        """Have commands run when the lab ends, in place of those that were said of `what` before; none: nothing.
+
+        For what a lab makes on a server besides machines.
+        """
 
     def socket_there(self, name: str) -> Path:
         """Where a command on the host finds the socket that lies here as `name`, such as ``docker.sock``."""

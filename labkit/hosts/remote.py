@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import time
@@ -19,6 +20,7 @@ from ..errors import DaemonFailed, LabError, PackageMissing
 from . import _launch, _remotes
 from ._channel import Channel, Running
 from ._checks import SERVER_PACKAGES, program_on
+from ._far_host import AT_THE_END
 from ._login import Login
 from ._served import ServedHost
 from .base import NEVER_STARTED, Host
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 # How long a connection may take, where ssh itself does not give up earlier; the processor of a virtual machine may be
 # emulated, on a busy computer.
-_CONNECT_S, _CONNECT_CARRIED_S = 20.0, 120.0
+_CONNECT_S, CONNECT_VM_S = 20.0, 120.0
 _START_S, _LOOK_S = 40.0, 2.0
 # Ends when the daemon behind a Unix socket answers.
 _UNTIL_ANSWERS = """
@@ -77,7 +79,7 @@ class RemoteHost(ServedHost):
         super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
         self.note = note
         self.provider = note["provider"]
-        self.is_on_backbone = bool(note["carrier"])
+        self.wire = note.get("wire", Host.wire if note["carrier"] else "")
         self._there: dict[str, Path] = {}  # the server's own sockets
 
     @classmethod
@@ -104,7 +106,7 @@ class RemoteHost(ServedHost):
         ------
         Unreachable, LoginRefused, ServerChanged, PackageMissing, NameInUse, NotEnoughDisk
         """
-        note = {**(more or {}), **_describe(lab, name, login, provider, address or login.server, carrier)}
+        note = {**_describe(lab, name, login, provider, address or login.server, carrier), **(more or {})}
         host = cls(lab, note)
         with FileLock(lab.folder / "hosts.lock", timeout=120):
             host.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -142,11 +144,19 @@ class RemoteHost(ServedHost):
             return False
         return True
 
-    def leave(self, *, give_up: bool = False) -> None:
-        """Remove from the server what the lab has made there, and forget it; `give_up`: unless it is out of reach."""
+    def leave(self, *, give_up: bool = False, gone: bool = False) -> None:
+        """Remove from the server what the lab has made there, and forget it.
+
+        Parameters
+        ----------
+        give_up
+            Unless it was never reached.
+        gone
+            Without asking it: it is no more.
+        """
         with contextlib.suppress(LabError), Channel(self.sockets / "ctl", f"host {self.name}") as channel:
             ending = [os.pidfd_open(channel.peer_pid())]
-            channel.request("leave", give_up=give_up)
+            channel.request("leave", give_up=give_up, gone=gone)
             _remotes.wait(ending)
         _remotes.forget(self.lab.folder, self.name)
         for folder in (self.folder, self.sockets):
@@ -190,6 +200,17 @@ class RemoteHost(ServedHost):
     def reserve_folder(self, folder: Path, undo: Sequence[Sequence[str]]) -> Iterator[Callable[[], object]]:
         with self._named(), super().reserve_folder(folder, undo) as commit:
             yield commit
+
+    def when_leaving(self, what: str, *commands: Sequence[str]) -> None:
+        if self.note["stays"]:
+            return
+        folder = self.folder / AT_THE_END
+        with self._named():
+            if commands:
+                self.files.make_folder(folder, there=True)
+                self.files.write(folder / what, json.dumps(commands), whole=True)
+            else:
+                self.files.remove(folder / what)
 
     # Daemons
 
@@ -283,7 +304,7 @@ def _describe(lab: Lab, name: str, login: Login, provider: str, address: str, ca
         "control": str(control), "log": str(folder / "ssh.log"), "lab_socket": str(lab.sockets / "ctl"),
         "argv": login.argv(control, known), "far": far, "daemon": carrier is not None, "stays": carrier is not None,
         "carrier": str(carrier.sockets / "ctl") if carrier else "",
-        "connect_s": _CONNECT_CARRIED_S if carrier else _CONNECT_S,
+        "connect_s": CONNECT_VM_S if carrier else _CONNECT_S,
     }  # fmt: skip
 
 

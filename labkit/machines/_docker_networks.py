@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .docker import DockerEngine
 
 _OWN = "labkit.network"  # labels what a user made, with its name
+_LAB = "labkit.lab"  # labels all that a lab made, with its identity
 HOST_NETWORK = "labkit-host"
 _OPTION = "com.docker.network.bridge."
 # Docker lets out of each of its networks into every other; who may go where on those of the lab is
@@ -44,6 +45,14 @@ iptables -w -C DOCKER-USER -i lab+ -j LABKIT 2>/dev/null && exit
     echo '-I DOCKER-USER -o lab+ -j LABKIT'
     echo COMMIT
 } | iptables-restore -w --noflush
+"""
+# LABEL: remove the networks that have it and, unless another lab has some, the rules.
+_TAKE_BACK = """
+docker network ls -q --filter label="$1" | xargs -r docker network rm
+docker network ls -q --filter name=labkit-lab | grep -q . && exit
+iptables -w -D DOCKER-USER -i lab+ -j LABKIT
+iptables -w -D DOCKER-USER -o lab+ -j LABKIT
+iptables -w -F LABKIT && iptables -w -X LABKIT
 """
 
 
@@ -92,8 +101,9 @@ class DockerNetworks:
         try:
             with spoken(self._host):
                 self._docker.api().create_network(
-                    name, driver="bridge", check_duplicate=True, internal=internal, labels={_OWN: name}
-                )
+                    name, driver="bridge", check_duplicate=True, internal=internal,
+                    labels={_OWN: name} | self._labels(),
+                )  # fmt: skip
         except InvalidState as error:
             raise NameInUse(
                 f"there is a network {name} already", host=self._host.name, hint=f'host.docker.networks["{name}"]'
@@ -156,12 +166,18 @@ class DockerNetworks:
             self._create(api, HOST_NETWORK, None, {})
         return HOST_NETWORK
 
-    @staticmethod
-    def _create(api: Api, name: str, ipam: Any, options: dict[str, str]) -> None:
+    def _labels(self) -> dict[str, str]:
+        """Labels of a network that is about to be made, by which the lab takes it back at its end."""
+        lab = self._host.lab.identity()
+        self._host.when_leaving("docker", ["sh", "-c", _TAKE_BACK, "sh", f"{_LAB}={lab}"])
+        return {_LAB: lab}
+
+    def _create(self, api: Api, name: str, ipam: Any, options: dict[str, str]) -> None:
         import docker.errors
 
+        labels = self._labels()
         try:
-            api.create_network(name, driver="bridge", check_duplicate=True, ipam=ipam, options=options)
+            api.create_network(name, driver="bridge", check_duplicate=True, ipam=ipam, options=options, labels=labels)
         except docker.errors.APIError as error:
             if error.status_code != 409:  # made by somebody else in this moment
                 raise

@@ -242,7 +242,7 @@ class LibvirtEngine(Engine[L]):
             require_program("dnsmasq", self.host)
             raise _libvirt.translate(error, self.host.name, "") from error
 
-    def remove_network(self, name: str) -> None:
+    def remove_network(self, uuid: str) -> None:
         """End a network."""
         with spoken(self.host.name):
-            self.connection().networkLookupByName(name).destroy()
+            self.connection().networkLookupByUUIDString(uuid).destroy()

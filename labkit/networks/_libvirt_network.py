@@ -22,6 +22,11 @@ class LibvirtNetwork:
         self._network = network
         self._host = host
 
+    @property
+    def uuid(self) -> str:
+        """What tells it from those that have, or had, its name."""
+        return str(self._network.UUIDString())
+
     def announce(self, name: str, mac: str, address: str, *, dhcp: bool, dns: bool) -> None:
         """Make DHCP and DNS know a machine; what they knew of its name or address is replaced."""
         parts = []

@@ -74,7 +74,7 @@ class Inspection:
 
     def _rebuild(self, host: Host) -> None:
         with contextlib.suppress(LabError):
-            host.libvirt.remove_network(self._network.name)
+            host.libvirt.remove_network(self._network.uuid)
         with self._networks.edit(self._network.name) as record:
             self._network.build(host, record)
 

@@ -29,11 +29,11 @@ def check(record: Record, host: Host, others: list[Host]) -> None:
             f"{host.name} is not on the wire of the lab's other hosts, so frames with a tag do not reach it",
             host=host.name, hint="leave vlan out: hosts are joined by VXLAN then",
         )  # fmt: skip
-    apart = [one for one in [host, *others] if not one.is_on_backbone]
-    if others and apart:
+    apart = next((one for one in others if not host.wire or one.wire != host.wire), None)
+    if apart:
         raise NotSupported(
-            f"{record.name} would join {apart[0].name} to other hosts, and that server is on no network of the lab's",
-            host=apart[0].name, hint="it can have a network for its own machines: create(…, host=…)",
+            f"{record.name} would join {host.name} and {apart.name}, which no network of the lab's connects",
+            host=host.name, hint="each can have a network for its own machines: create(…, host=…)",
         )  # fmt: skip
 
 
@@ -99,7 +99,8 @@ def leave(record: Record, host: Host) -> None:
 def lead_to(record: Record, home: Host, others: Iterable[Host]) -> None:
     """Have the other hosts know that a routed network lies behind its home."""
     for host in others:
-        if host.is_on_backbone and home.is_on_backbone:
+        if host.wire and host.wire == home.wire:
+            host.when_leaving(_route(record), ["ip", "route", "del", record.cidr])
             host.run(["ip", "route", "replace", record.cidr, "via", _next_hop(host, home.address)], check=True)
 
 
@@ -112,5 +113,10 @@ def _next_hop(host: Host, address: str) -> str:
 def lead_nowhere(record: Record, others: Iterable[Host]) -> None:
     """Have the other hosts forget the way to a routed network."""
     for host in others:
-        if host.is_on_backbone:
+        if host.wire:
             host.run(["ip", "route", "del", record.cidr])
+            host.when_leaving(_route(record))
+
+
+def _route(record: Record) -> str:
+    return f"route-{record.name}"

@@ -7,10 +7,11 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from .._changes import What
-from ..errors import Busy, InvalidValue, LabError
+from ..errors import Busy, InvalidValue, LabError, NameInUse
 from ..machines.spec import NetworkInterface
 from . import _segments, _uplink
 from ._record import Lease, Record, Records
@@ -92,6 +93,11 @@ class Network:
     def bridge(self) -> str:
         """The name of its bridge on every host."""
         return f"lab{self._number}"
+
+    @property
+    def uuid(self) -> str:
+        """By what libvirt tells it, on every host, from a network of the same name that is not the lab's."""
+        return str(uuid5(NAMESPACE_URL, f"labkit:{self._networks.lab.identity()}/{self.name}"))
 
     @property
     def leases(self) -> dict[str, str]:
@@ -186,7 +192,15 @@ class Network:
         others = self._networks.others_than(host.name, record.hosts)
         _segments.check(record, host, others)
         if not host.libvirt.has_network(self.name):
+            host.when_leaving(
+                f"network-{self.name}", ["virsh", "net-destroy", self.uuid],
+                *([["ip", "link", "del", _segments.link_of(record)]] if host.wire else []),
+            )  # fmt: skip
             host.libvirt.define_network(tostring(self._element(at_home=at_home), encoding="unicode"))
+        elif host.libvirt.network(self.name).uuid != self.uuid:
+            raise NameInUse(
+                f"the host has a network {self.name} of its own", host=host.name, hint="choose another name"
+            )
         _segments.join(record, self.bridge, host, others)
         if host.name not in record.hosts:
             record.hosts.append(host.name)
@@ -200,6 +214,7 @@ class Network:
     def _element(self, *, at_home: bool) -> Element:
         root = Element("network")
         SubElement(root, "name").text = self.name
+        SubElement(root, "uuid").text = self.uuid
         SubElement(root, "bridge", name=self.bridge, stp="off", delay="0")
         if not at_home or self.mode == "bridge":
             return root
@@ -333,7 +348,7 @@ class Networks:
         except BaseException:
             if home.libvirt.is_connected:
                 with contextlib.suppress(LabError):
-                    home.libvirt.remove_network(name)
+                    home.libvirt.remove_network(network.uuid)
             self._records.remove(name)
             with contextlib.suppress(LabError):
                 _uplink.close_way(self.lab, home.name)
@@ -350,8 +365,9 @@ class Networks:
                     hint="destroy or detach() them first",
                 )
             for host in self.living(record.hosts):
-                host.libvirt.remove_network(name)
+                host.libvirt.remove_network(self[name].uuid)
                 _segments.leave(record, host)
+                host.when_leaving(f"network-{name}")
             if record.mode == "routed":
                 _segments.lead_nowhere(record, self.others_than(record.home))
         self._records.remove(name)

@@ -467,6 +467,16 @@ def test_a_killed_lab_leaves_nothing_on_the_server(lab_name: str, far: Server) -
 # ── A server inside of the lab ────────────────────────────────────────────────────────────────
 
 
+# What there is of networks.
+THERE = """
+virsh -q net-list --all --name
+docker network ls --format '{{.Name}}' | sort
+ip -brief link | cut -d ' ' -f 1 | sort
+iptables -S | grep LABKIT
+exit 0
+"""
+
+
 @pytest.fixture
 def inner(lab: Lab) -> Iterator[int]:
     """A process of host alpha with a disk of its own for the lab's state; its number there."""
@@ -534,6 +544,31 @@ def test_docker_of_the_server_answers_here(lab: Lab, virtual: Host) -> None:
     ours.import_image_from_data(content.getvalue(), repository="noise")
     assert theirs.inspect_image("noise")["Size"] >= 8 << 20
     theirs.remove_image("noise")
+
+
+@pytest.mark.skipif(not find_program("dockerd"), reason="docker.io is not installed")
+def test_networks_on_a_server_go_with_the_lab(lab: Lab, virtual: Host) -> None:
+    """Those that a lab has made there are taken back when it leaves; the server's own are neither used nor removed."""
+    alpha = lab["alpha"]
+    for source, target in ((alpha.start_libvirt(), "libvirt/libvirt-sock"), (alpha.start_docker(), "docker.sock")):
+        alpha.run(["ln", "-sfn", str(source), f"/run/{target}"], check=True)
+
+    def there() -> list[str]:
+        return alpha.run(["sh", "-c", THERE], check=True).stdout.split("\n")
+
+    alpha.run(["virsh", "-q", "net-create", "/dev/stdin"], input="<network><name>theirs</name></network>", check=True)
+    alpha.run(["docker", "network", "create", "theirs"], check=True)
+    before = there()
+    lab.networks.create("own", host="virtual")
+    virtual.docker.networks.create("inner")
+    with pytest.raises(NameInUse, match="of its own"):
+        lab.networks.create("theirs", host="virtual")
+    with pytest.raises(NameInUse):
+        virtual.docker.networks.create("theirs")
+    assert {"own", "inner"} <= set(there())
+    virtual.leave()  # type: ignore[attr-defined]
+    assert there() == before
+    lab.networks.remove("own")
 
 
 def test_a_host_that_another_carries(lab: Lab, inner: int, tmp_path: Path) -> None:
