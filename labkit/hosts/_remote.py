@@ -6,14 +6,16 @@ holds; ``spawn`` with the client's own descriptors, between which and the server
 connection is a ControlMaster: ``ssh -S …/ssh server`` needs no login of its own.
 
 When the connection breaks it is made again, by the next request. When the lab ends, so does the
-supervisor, after it has removed from the server what the lab had made there. When it is killed, the
+supervisor, after it has removed from the server what the lab had made there and, where the note says so
+(``after``, ``in_use``) and no other lab uses the server, has run a command. When it is killed, the
 kernel ends ssh with it, and `_far` takes back what was half-made.
 
 Requests besides those of `_init`::
 
     forward  path, remote                 a socket here that leads to one on the server
     ping                                  whether the server answers
-    leave    give_up                      remove what there is on the server, unless it never came there; then end
+    leave    give_up, gone                remove what there is on the server, unless it never came there or the
+                                          server is no more; then end
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import shutil
 import socket
 import stat
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -39,7 +42,7 @@ from ._link import Answer, Link, note
 from ._wire import Inflow, Outflow
 
 _SIZES_S = 0.3
-_LEAVE_S = 60.0
+_LEAVE_S = _AFTER_S = 60.0
 _LOCK_S = 20.0
 _NULL = os.makedev(1, 3)
 
@@ -77,6 +80,8 @@ class RemoteServer(Server):
         self.forwards: dict[str, str] = {}
         self.count = 0
         self.leaving_until = 0.0
+        self.has_left = False
+        self.in_use = _use(config["in_use"]) if config.get("in_use") else -1
         super().__init__(config["socket"])
         self._take_back_half_made()
         self._watch_lab()
@@ -102,6 +107,7 @@ class RemoteServer(Server):
 
     def leave(self, why: str) -> None:
         """Remove from the server what there is of the host, then end; no longer than a minute."""
+        self.has_left = True
         if self.config["stays"]:  # the server ends with the lab, or is found again by another
             self.ending = why
         elif not self.leaving_until:
@@ -260,8 +266,12 @@ class RemoteServer(Server):
     def do_info(self, client: Connection, fds: list[int]) -> dict[str, Any]:
         return {"ssh": self.link.pid, "ready": self.link.ready, "server": self.link.hello, "failure": self.link.failure}
 
-    def do_leave(self, client: Connection, fds: list[int], *, give_up: bool = False) -> dict[str, Any]:
-        if give_up and not self.link.ready:
+    def do_leave(
+        self, client: Connection, fds: list[int], *, give_up: bool = False, gone: bool = False
+    ) -> dict[str, Any]:
+        if gone:
+            self.ending = "the server is no more"
+        elif give_up and not self.link.ready:
             self.ending = "it has not come to the server"
         else:
             self.leave("asked")
@@ -301,6 +311,27 @@ class RemoteServer(Server):
         for path in [self.path, *self.forwards]:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+    def afterwards(self) -> None:
+        """Once what the lab had there is removed: do what is to be done when no lab uses the server any more."""
+        if not self.has_left or self.in_use < 0:
+            return
+        with contextlib.suppress(BlockingIOError):  # another lab uses it
+            fcntl.flock(self.in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            argv = self.config["after"]
+            try:
+                done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                                      timeout=_AFTER_S, check=False)  # fmt: skip
+                note(f"{' '.join(argv)}: {done.returncode} {done.stderr.strip()}")
+            except (OSError, subprocess.TimeoutExpired) as error:
+                note(f"{' '.join(argv)}: {error}")
+
+
+def _use(path: str) -> int:
+    """Hold the lock that each lab holds that uses the server."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
 
 
 def _but(answer: Answer) -> str:
@@ -377,6 +408,7 @@ def _supervise(config: dict[str, Any], tell: int) -> NoReturn:
     finally:
         if server:
             server.end()
+            server.afterwards()
         os._exit(0)
 
 

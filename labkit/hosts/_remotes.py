@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Note = dict[str, Any]
 _ROOT = Path(__file__).parents[2]
 _START_S = 30
-_LEAVE_S = 70  # more than a supervisor takes at most
+_LEAVE_S = 130  # more than a supervisor takes at most
 # By hand, and not -m: isolated from what the user has set, as the first processes are.
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from labkit.hosts._remote import main; main()"
 
@@ -135,7 +135,7 @@ def leave(lab: Path) -> list[int]:
 
 
 def wait(ending: list[int]) -> None:
-    """Wait until supervisors have ended, at most a minute."""
+    """Wait until supervisors have ended, at most two minutes."""
     deadline = time.monotonic() + _LEAVE_S
     for descriptor in ending:
         select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))

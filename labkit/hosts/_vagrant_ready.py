@@ -46,11 +46,11 @@ def prepare(host: Host, home: Path, made: box.Box) -> None:
 
 
 def add_box(home: Path, made: box.Box) -> None:
-    """Let Vagrant find the box among its own, in `home`, without unpacking one."""
+    """Let Vagrant find the box among its own, in `home`, without unpacking one; one that was unpacked there stays."""
     folder = home / "boxes" / made.name.replace("/", "-VAGRANTSLASH-") / box.VERSION
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "libvirt"
-    if not link.is_symlink() or link.readlink() != made.folder:
+    if link.is_symlink() or not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(made.folder)
 

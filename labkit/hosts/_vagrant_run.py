@@ -158,8 +158,9 @@ class Here(Place):
 
     def _started(self, argv: list[str], out: int) -> Callable[[float], int | None]:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            ["setpriv", "--pdeathsig", "KILL", "--", *argv], stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         self._processes.append(process)
 
         def ended(wait_s: float) -> int | None:

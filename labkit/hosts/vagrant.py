@@ -1,8 +1,8 @@
 """Virtual machines that Vagrant makes from ``vagrant/hosts.yml``, and takes down again.
 
 Vagrant runs on a host of the lab (the carrier), against that host's own libvirt, so its machines are
-part of the lab and end with it; or on this machine, against the system's. Its own files and its
-notes on machines lie in the lab's state, apart from the user's. ::
+part of the lab and end with it; its own files and its notes on machines lie in the lab's state then. Or it
+runs on this machine, against the system's libvirt, and the machines are those that ``vagrant`` shows there. ::
 
     project = VagrantProject("vagrant/", carrier=lab["alpha"])
     project.up("alpha").address
@@ -10,6 +10,7 @@ notes on machines lie in the lab's state, apart from the user's. ::
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from .._paths import disk_room, state_home, write_whole
 from .._progress import Task, progress, tell
-from ..errors import Busy, Cancelled, EngineError, InvalidState, LabError, NotFound
+from ..errors import Busy, Cancelled, DaemonFailed, EngineError, InvalidState, LabError, NameInUse, NotFound
 from ..storage import box
 from . import _vagrant_file, _vagrant_kept, _vagrant_lines, _vagrant_ready
 from ._vagrant_kept import Kept
@@ -46,6 +47,11 @@ _PHASES = {
     "Machine booted": "setting up its networks",
     "Running provisioner": "provisioning",
 }
+_NEW, _COPY = "new", "copy"  # what is being made
+_NO_PROGRAM = 127
+_NO_LIBVIRT = (
+    "does libvirtd run, and may you use it (group libvirt)? On a host of the lab, the carrier, it does and you may"
+)
 _FIELDS = re.compile(r"^\s*(\w+) (.+?)\s*$", re.MULTILINE)
 
 
@@ -91,7 +97,7 @@ class VagrantProject:
     folder
         With ``Vagrantfile`` and ``hosts.yml``.
     carrier
-        The host whose libvirt runs them; None for the system's libvirt on this machine.
+        The host whose libvirt runs them; None: this machine's own, as for who types ``vagrant`` in the folder.
 
     Raises
     ------
@@ -109,6 +115,7 @@ class VagrantProject:
         self._place: Place = OnHost(carrier) if carrier else Here()
         self.state = (carrier.folder if carrier else state_home()) / "vagrant"
         self.state.mkdir(mode=0o700, exist_ok=True)
+        self._dot = self.state / "dot" if carrier else self.folder / ".vagrant"
 
     def __repr__(self) -> str:
         return f"<VagrantProject {self.folder} on {self._place.name}: {', '.join(self.file.hosts)}>"
@@ -173,6 +180,8 @@ class VagrantProject:
             With Vagrant's own last lines. What was begun is `HALF_MADE`; calling it again goes on.
         """
         with progress(f"host {name}") as task, self._alone(name), disk_room(self.state):
+            if self.status(name) is VagrantState.RUNNING:
+                return self.ssh_config(name)
             self._prepare(name, task)
             facts = self._facts(name)
             whole = bool(facts) and self._ready(name) == facts["UUID"]
@@ -182,7 +191,11 @@ class VagrantProject:
                 self._make_way(name, facts)
             if not (place and self._have_kept(place, task)):
                 task.phase("asking Vagrant")
-                self._vagrant(name, timeout_s, "up", name, *([] if whole else ["--provision"]), task=task)
+                try:
+                    self._vagrant(name, timeout_s, "up", name, *([] if whole else ["--provision"]), task=task)
+                except NameInUse:  # by what is not ours
+                    self._begun(name).unlink(missing_ok=True)
+                    raise
                 if place and place.has_room():
                     task.phase("keeping it for the next lab")
                     place.keep(self._notes(name), _vagrant_ready.key(self._home))
@@ -205,7 +218,7 @@ class VagrantProject:
         if not place.is_there():
             return False
         task.phase("resuming what was kept")
-        self._begun(place.name).touch()
+        self._begun(place.name).write_text(_COPY)
         try:
             place.have(self._notes(place.name), _vagrant_ready.key(self._home).with_suffix(".pub"))
         except Cancelled:
@@ -265,7 +278,8 @@ class VagrantProject:
             if self.carrier:
                 _vagrant_ready.prepare(self.carrier, self._home, made)
             else:
-                _vagrant_ready.add_box(self._home, made)
+                users = os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d"
+                _vagrant_ready.add_box(Path(users), made)
 
     @property
     def _home(self) -> Path:
@@ -275,11 +289,13 @@ class VagrantProject:
 
     def _environment(self) -> dict[str, str]:
         found = {
-            "HOME": str(self._home), "VAGRANT_HOME": str(self._home), "VAGRANT_CWD": str(self.folder),
-            "VAGRANT_DOTFILE_PATH": str(self.state / "dot"), "VAGRANT_DEFAULT_PROVIDER": "libvirt",
-            "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_BOX_UPDATE_CHECK_DISABLE": "1", "VAGRANT_NO_COLOR": "1",
-            "LANG": "C.UTF-8", "LABKIT_HOSTS": str(self.file.path), "LABKIT_ACCELERATION": acceleration().kind,
+            "VAGRANT_CWD": str(self.folder), "VAGRANT_DOTFILE_PATH": str(self._dot),
+            "VAGRANT_DEFAULT_PROVIDER": "libvirt", "VAGRANT_CHECKPOINT_DISABLE": "1",
+            "VAGRANT_NO_COLOR": "1", "LANG": "C.UTF-8",
+            "LABKIT_HOSTS": str(self.file.path), "LABKIT_ACCELERATION": acceleration().kind,
         }  # fmt: skip
+        if self.carrier:
+            found |= {"HOME": str(self._home), "VAGRANT_HOME": str(self._home)}
         if self.carrier and _vagrant_ready.key(self._home).exists():
             found["LABKIT_SSH_KEY"] = str(_vagrant_ready.key(self._home))
             found["LABKIT_CMDLINE"] = _vagrant_ready.command_line(self._home)
@@ -312,20 +328,31 @@ class VagrantProject:
         if self.carrier and not (self.carrier.sockets / "libvirt.sock").exists():
             return {}
         done = self._place.run(_vagrant_ready.virsh("dominfo", f"{_PREFIX}{name}"))
+        if not self.carrier and ("failed to connect" in done.stderr or done.exit_code == _NO_PROGRAM):
+            raise DaemonFailed(
+                f"this machine has no libvirt that answers: {done.stderr.strip()[-300:]}", host=name, hint=_NO_LIBVIRT
+            )
         if not done.ok and "failed to get domain" not in done.stderr:
             raise EngineError(f"libvirt does not tell of {name}: {done.stderr.strip()[-300:]}", host=name)
         pairs = (line.partition(":") for line in done.stdout.splitlines())
         return {key.strip(): value.strip() for key, colon, value in pairs if colon}
 
     def _make_way(self, name: str, facts: dict[str, str]) -> None:
-        """Remove what an interrupted `up` has left, unless it runs: then it has all its parts, and `up` goes on."""
+        """Remove what an interrupted `up` has left, unless it runs: then it has all its parts, and `up` goes on.
+
+        On this machine only what an `up` of labkit's has begun and Vagrant does not know: the rest may be dear to
+        somebody.
+        """
+        begun = self._begun(name)
+        how = begun.read_text() if begun.exists() else ""
         known = self._is_known(name, facts)
-        if known and facts["State"] == "running" and not self._begun(name).exists():
+        if known and facts["State"] == "running" and how != _COPY:
             return
-        if self._place.owned:
+        if self._place.owned or (how and not known):
             self._clear(name)
-        elif known:
-            self._vagrant(name, _DOWN_S, "destroy", "-f", name)
+            facts = {}
+        if not facts:
+            begun.write_text(_NEW)
 
     def _is_known(self, name: str, facts: dict[str, str]) -> bool:
         """Whether the machine that libvirt has is the one that Vagrant has noted."""
@@ -337,7 +364,7 @@ class VagrantProject:
 
     def _clear(self, name: str) -> None:
         """Remove all that there is of a machine, in libvirt and in Vagrant's notes."""
-        if self._place.owned:
+        if self._place.owned or self._begun(name).exists():
             domain = f"{_PREFIX}{name}"
             for words in (["destroy", domain], ["undefine", "--managed-save", "--snapshots-metadata", domain],
                           ["vol-delete", "--pool", _vagrant_ready.POOL, f"{domain}.img"]):  # fmt: skip
@@ -346,14 +373,14 @@ class VagrantProject:
         self._begun(name).unlink(missing_ok=True)
 
     def _notes(self, name: str) -> Path:
-        return self.state / "dot" / "machines" / name
+        return self._dot / "machines" / name
 
     def _mark(self, name: str) -> Path:
         """The file that holds the UUID of a machine whose `up` came to its end."""
         return self.state / f"{name}.ready"
 
     def _begun(self, name: str) -> Path:
-        """The file that says that a machine is being made as a copy of a kept one: it may not know the lab's key."""
+        """The file that says that a machine is being made, and how; a copy of a kept one may not know the lab's key."""
         return self.state / f"{name}.begun"
 
     def _ready(self, name: str) -> str:
@@ -371,6 +398,22 @@ class VagrantProject:
     def _expect(self, name: str, *states: VagrantState) -> None:
         if (state := self.status(name)) not in states:
             raise InvalidState(f"the host {name} is {state}", host=name, hint=f'up("{name}") has it run')
+
+    def in_use(self, name: str) -> Path:
+        """The file that each lab holds a shared lock on that uses the machine; see `_remote`."""
+        return self.state / f"{name}.in-use"
+
+    @contextmanager
+    def using(self, name: str) -> Iterator[None]:
+        """Keep other labs from taking the machine down with themselves."""
+        with self.in_use(name).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    def way_down(self, name: str, verb: str) -> list[str]:
+        """The command that takes a running machine down: "suspend", "halt", or "keep", which does nothing."""
+        known = {"suspend": "managedsave", "halt": "shutdown"}
+        return _vagrant_ready.virsh(known[verb], f"{_PREFIX}{name}") if verb in known else ["true"]
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:

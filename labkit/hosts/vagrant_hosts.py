@@ -2,6 +2,7 @@
 
 They run in the libvirt of a host of the lab, their carrier, so nothing of this machine's own is touched,
 and they end with the lab. Between them and the lab's other hosts there is a way, but none out.
+Or they run in this machine's own libvirt, reach each other only, and outlive the lab.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LabError
+from ..errors import InvalidValue, LabError
 from . import _remotes, _vagrant_file, _vagrant_ready
 from ._boots_xen import BootsXen
 from ._libvirtd import tls_folder
 from ._login import Login
 from ._remotes import Note
 from .acceleration import acceleration
-from .remote import RemoteHost
+from .remote import CONNECT_VM_S, RemoteHost
 from .vagrant import SshConfig, VagrantProject, VagrantState
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .base import Host
 
 CARRIER = "carrier"
+_ENDS = ("suspend", "halt", "keep")
 # QEMU cannot load the state of an emulated processor that was in a guest of its own when it was saved ("vCPU set in
 # guest-mode"). So nobody's guest runs at that moment; the list of those that are to go on is in the saved memory.
 _HOLD = """
@@ -56,16 +58,26 @@ class Vagrant:
     only
         The names of some of its hosts; by default all.
     carrier
-        The host of the lab that they run on; it is made if it is not there.
+        The host of the lab that they run on; it is made if it is not there. None: they run in this machine's own
+        libvirt, are those that ``vagrant`` in the folder shows, and outlive the lab.
+    at_end
+        Without a carrier: what becomes of them when the last lab that uses them ends. ``"suspend"``, with their
+        memory written to disk, ``"halt"``, or ``"keep"``, running.
     kept
         Whether the first of each description is kept in the cache when it has just been made, and others begin as
-        its copies, in a fraction of the time.
+        its copies, in a fraction of the time; only on a carrier.
     """
 
     folder: Path | str = "vagrant"
     only: tuple[str, ...] = ()
-    carrier: str = CARRIER
+    carrier: str | None = CARRIER
     kept: bool = False
+    at_end: str = "suspend"
+
+    def __post_init__(self) -> None:
+        if self.at_end not in _ENDS:
+            raise InvalidValue(f"{ascii(self.at_end)[:40]} is not what can become of a host",
+                               hint=f"give at_end one of {', '.join(_ENDS)}")  # fmt: skip
 
     def names(self) -> tuple[str, ...]:
         """The hosts that it describes; raises `InvalidFile` for a mistake in ``hosts.yml``."""
@@ -73,25 +85,34 @@ class Vagrant:
 
     def start(self, lab: Lab, name: str) -> Host:
         """Bring a host up, or find it, and connect to it; see `VagrantProject.up` for what is raised."""
-        carrier = lab.hosts.get(self.carrier)
-        if carrier is None or not carrier.is_alive:
-            carrier = lab.add_host(self.carrier)
+        carrier = self._carrier(lab)
         project = VagrantProject(self.folder, carrier)
-        config = project.up(name, kept=self.kept)
-        more = {
-            "project": str(project.folder), "carrier_name": carrier.name, "way": carrier.address,
-            "subnet": str(_vagrant_ready.SUBNET), "engines": list(project.file.hosts[name].engines),
-        }  # fmt: skip
-        host = _kind(more).start(
-            lab, name, _login(config, project.identity(name)), provider=VagrantHost.provider, address=config.address,
-            carrier=carrier, more=more,
-        )  # fmt: skip
-        host.join()
+        with project.using(name):
+            config = project.up(name, kept=self.kept)
+            more: dict[str, Any] = {
+                "project": str(project.folder), "engines": list(project.file.hosts[name].engines),
+            }  # fmt: skip
+            if carrier:
+                more |= {"carrier_name": carrier.name, "way": carrier.address, "subnet": str(_vagrant_ready.SUBNET)}
+            else:
+                more |= {"wire": VagrantHost.provider, "in_use": str(project.in_use(name)),
+                         "after": project.way_down(name, self.at_end), "connect_s": CONNECT_VM_S}  # fmt: skip
+            host = _kind(more).start(
+                lab, name, _login(config, project.identity(name)), provider=VagrantHost.provider,
+                address=config.address, carrier=carrier, more=more,
+            )  # fmt: skip
+            host.join()
         return host
+
+    def _carrier(self, lab: Lab) -> Host | None:
+        if self.carrier is None:
+            return None
+        carrier = lab.hosts.get(self.carrier)
+        return carrier if carrier and carrier.is_alive else lab.add_host(self.carrier)
 
 
 class VagrantHost(RemoteHost):
-    """A host that is a virtual machine of Vagrant's, on another host of the lab."""
+    """A host that is a virtual machine of Vagrant's, on another host of the lab or on this machine."""
 
     provider = "vagrant"
 
@@ -100,9 +121,10 @@ class VagrantHost(RemoteHost):
         return _kind(note)(lab, note)
 
     @property
-    def carrier(self) -> Host:
-        """The host of the lab that it runs on."""
-        return self.lab[self.note["carrier_name"]]
+    def carrier(self) -> Host | None:
+        """The host of the lab that it runs on; None: this machine."""
+        name = self.note.get("carrier_name")
+        return self.lab[name] if name else None
 
     @property
     def project(self) -> VagrantProject:
@@ -140,10 +162,11 @@ class VagrantHost(RemoteHost):
         self._tell_libvirt(_GO_ON)
 
     def join(self) -> None:
-        """Have it and the lab's other hosts know the way to each other, by its carrier, and what time it is."""
-        self.carrier.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
-        backbone = self.carrier.address.rpartition(".")[0] + ".0/24"
-        self.run(["ip", "route", "replace", backbone, "via", _vagrant_ready.GATEWAY], check=True)
+        """Have it know what time it is and, by its carrier, the way to the lab's other hosts, and they to it."""
+        if carrier := self.carrier:
+            carrier.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
+            backbone = carrier.address.rpartition(".")[0] + ".0/24"
+            self.run(["ip", "route", "replace", backbone, "via", _vagrant_ready.GATEWAY], check=True)
         self.run(["date", "-s", f"@{time.time():.3f}"], check=True)  # in memory on a disk none passes
         # Where QEMU looks for the certificates with which machines move.
         self.run(["sh", "-euc", _CERTIFICATES, "sh", str(tls_folder(self.folder))], check=True)
@@ -158,7 +181,7 @@ class VagrantHost(RemoteHost):
         """Remove the virtual machine and its disk, with all machines on it; the lab forgets it."""
         self.close()
         self.project.destroy(self.name)
-        self.leave(give_up=True)
+        self.leave(gone=True)
 
 
 class VagrantXenHost(BootsXen, VagrantHost):

@@ -14,6 +14,7 @@ import pytest
 from _vagrant import FOLDER, needs_vagrant
 from _wait import until
 
+from labkit import Vagrant
 from labkit.errors import (
     Busy,
     DaemonFailed,
@@ -156,6 +157,13 @@ def test_what_vagrant_fails_of_is_a_typed_error(what: str) -> None:
     assert error.host == "alpha"
     if text:
         assert text.split(",")[-1].split("\\n")[-1].splitlines()[-1].strip()[-20:] in error.message
+
+
+def test_what_becomes_of_hosts_is_checked_at_the_door() -> None:
+    """A word that nobody knows is refused before anything is made, with those that are known."""
+    with pytest.raises(InvalidValue, match="destroy") as caught:
+        Vagrant(FOLDER, carrier=None, at_end="destroy")
+    assert "suspend, halt, keep" in caught.value.hint
 
 
 def test_the_network_of_vagrant_leads_to_the_lab_only() -> None:
