@@ -59,6 +59,7 @@ class Host(ABC):
     provider = ""
     has_xen = False  # whether it boots Xen
     python: Sequence[str] = ("python3",)  # the beginning of a command that runs Python on the host
+    outlives_lab = False  # whether others may use it, too, and what the lab makes there has to be taken back
     shares_files = False  # whether its files are this machine's
     wire = "lab"  # hosts on the same one reach each other by their addresses; "": nobody does
 

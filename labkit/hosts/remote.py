@@ -79,6 +79,7 @@ class RemoteHost(ServedHost):
         super().__init__(lab, note["name"], note["address"], Path(note["folder"]), Path(note["socket"]).parent)
         self.note = note
         self.provider = note["provider"]
+        self.outlives_lab = not note["stays"]
         self.wire = note.get("wire", Host.wire if note["carrier"] else "")
         self._there: dict[str, Path] = {}  # the server's own sockets
 
@@ -202,7 +203,7 @@ class RemoteHost(ServedHost):
             yield commit
 
     def when_leaving(self, what: str, *commands: Sequence[str]) -> None:
-        if self.note["stays"]:
+        if not self.outlives_lab:
             return
         folder = self.folder / AT_THE_END
         with self._named():

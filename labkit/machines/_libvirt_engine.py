@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import libvirt
 
 from .._values import check_name, format_size, parse_size
-from ..errors import InvalidValue, LabError, NotFound
+from ..errors import InvalidValue, LabError, NameInUse, NotFound
 from ..hosts._libvirtd import answers
 from ..networks._libvirt_network import LibvirtNetwork
 from . import _libvirt
@@ -239,6 +239,12 @@ class LibvirtEngine(Engine[L]):
         try:
             self.connection().networkCreateXML(xml)
         except libvirt.libvirtError as error:
+            if "already in use" in str(error):
+                raise NameInUse(
+                    f"another lab, or the host itself, has its bridge or its range there: {error}",
+                    host=self.host.name,
+                    hint="remove the network and make it again at home on this host: create(…, host=…)",
+                ) from error
             require_program("dnsmasq", self.host)
             raise _libvirt.translate(error, self.host.name, "") from error
 

@@ -145,17 +145,23 @@ class Records:
                 hint=f'lab.networks.create("{name}") makes it; there are: {", ".join(self.names()) or "none"}',
             ) from None
 
-    def add(self, record: Record, cidr: str | None) -> Record:
-        """Write a new record with a number and a range that no other has."""
+    def add(
+        self,
+        record: Record,
+        cidr: str | None,
+        numbers: Iterable[int] = (),
+        ranges: Iterable[ipaddress.IPv4Network] = (),
+    ) -> Record:
+        """Write a new record with a number and a range that no other has, and that are not among those given."""
         with self._lock():
             if self._path(record.name).exists():
                 raise NameInUse(f"there is a network {record.name} already", hint=f'lab.networks["{record.name}"]')
             others = [self.read(other) for other in self.names()]
             if tagged := [other.name for other in others if record.vlan and other.vlan == record.vlan]:
                 raise NameInUse(f"the VLAN {record.vlan} is that of the network {tagged[0]}", hint="choose another tag")
-            numbers = {other.number for other in others}
-            record.number = next(number for number in range(1, _MOST_NETWORKS) if number not in numbers)
-            record.cidr = str(_choose_range(cidr, [other.network for other in others]))
+            used = {*numbers, *(other.number for other in others)}
+            record.number = next(number for number in range(1, _MOST_NETWORKS) if number not in used)
+            record.cidr = str(_choose_range(cidr, [*ranges, *(other.network for other in others)]))
             self._write(record)
         return record
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from ipaddress import IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError, NotSupported
@@ -20,6 +23,16 @@ _EVERYBODY = "00:00:00:00:00:00"
 def link_of(record: Record) -> str:
     """The name of the link that leads to the other hosts."""
     return f"{'vlan' if record.vlan else 'vx'}{record.number}"
+
+
+def taken(host: Host) -> tuple[list[int], list[IPv4Network]]:
+    """Numbers of bridges, and ranges, that a host has which other labs may use; nothing of one that is this lab's."""
+    if not host.outlives_lab:
+        return [], []
+    links = json.loads(host.run(["ip", "-j", "addr"], check=True).stdout)
+    numbers = [int(link["ifname"][3:]) for link in links if re.fullmatch(r"lab\d+", link["ifname"])]
+    addresses = [address for link in links for address in link["addr_info"] if address["family"] == "inet"]
+    return numbers, [IPv4Interface(f"{address['local']}/{address['prefixlen']}").network for address in addresses]
 
 
 def check(record: Record, host: Host, others: list[Host]) -> None:

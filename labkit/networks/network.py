@@ -340,7 +340,7 @@ class Networks:
         home = self.lab[host or next(iter(self.lab.hosts), "alpha")]
         served = [mode != "bridge" if wanted is None else bool(wanted) for wanted in (dhcp, dns)]
         record = Record(name, mode, "", 0, home.name, vlan=vlan, dhcp=served[0], dns=served[1], uplink=uplink)
-        network = Network(self, self._records.add(record, cidr))
+        network = Network(self, self._records.add(record, cidr, *_segments.taken(home)))
         try:
             network.ensure_on(home)
             self.lab.journal("network", network=name, cidr=network.cidr)

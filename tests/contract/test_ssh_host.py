@@ -29,6 +29,7 @@ from labkit.hosts._checks import find_program
 from labkit.hosts.base import Host
 from labkit.hosts.remote import RemoteHost
 from labkit.machines._line import CommandLine
+from labkit.networks import _segments
 
 pytestmark = [
     pytest.mark.core,
@@ -467,6 +468,11 @@ def test_a_killed_lab_leaves_nothing_on_the_server(lab_name: str, far: Server) -
 # ── A server inside of the lab ────────────────────────────────────────────────────────────────
 
 
+ANOTHER_LAB = """
+ip link add lab1 type bridge
+ip addr add 198.19.1.1/24 dev lab1
+ip link set lab1 up
+"""
 # What there is of networks.
 THERE = """
 virsh -q net-list --all --name
@@ -547,8 +553,8 @@ def test_docker_of_the_server_answers_here(lab: Lab, virtual: Host) -> None:
 
 
 @pytest.mark.skipif(not find_program("dockerd"), reason="docker.io is not installed")
-def test_networks_on_a_server_go_with_the_lab(lab: Lab, virtual: Host) -> None:
-    """Those that a lab has made there are taken back when it leaves; the server's own are neither used nor removed."""
+def test_networks_on_a_server_go_with_the_lab(lab: Lab, virtual: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that a lab has made there are taken back when it leaves; those of others are neither used nor removed."""
     alpha = lab["alpha"]
     for source, target in ((alpha.start_libvirt(), "libvirt/libvirt-sock"), (alpha.start_docker(), "docker.sock")):
         alpha.run(["ln", "-sfn", str(source), f"/run/{target}"], check=True)
@@ -558,8 +564,13 @@ def test_networks_on_a_server_go_with_the_lab(lab: Lab, virtual: Host) -> None:
 
     alpha.run(["virsh", "-q", "net-create", "/dev/stdin"], input="<network><name>theirs</name></network>", check=True)
     alpha.run(["docker", "network", "create", "theirs"], check=True)
+    alpha.run(["sh", "-ec", ANOTHER_LAB], check=True)
     before = there()
-    lab.networks.create("own", host="virtual")
+    own = lab.networks.create("own", host="virtual")
+    assert (own.bridge, own.cidr) == ("lab2", "198.19.2.0/24")
+    monkeypatch.setattr(_segments, "taken", lambda host: ([], []))
+    with pytest.raises(NameInUse, match="another lab"):
+        lab.networks.create("late", host="virtual")
     virtual.docker.networks.create("inner")
     with pytest.raises(NameInUse, match="of its own"):
         lab.networks.create("theirs", host="virtual")
