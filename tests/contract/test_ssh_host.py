@@ -465,6 +465,27 @@ def test_a_killed_lab_leaves_nothing_on_the_server(lab_name: str, far: Server) -
         assert far.run(["ls", str(lab.folder)]).returncode != 0
 
 
+def test_the_last_lab_that_uses_a_server_has_the_last_word(lab_name: str, far: Server, tmp_path: Path) -> None:
+    """What is to be done afterwards is done once the last lab has left, if killed; not where the server is no more."""
+    said = tmp_path / "said"
+    more = {"after": ["sh", "-c", 'echo left >>"$1"', "sh", str(said)], "in_use": str(tmp_path / "in-use")}
+
+    def use(lab: Lab) -> RemoteHost:
+        return RemoteHost.start(lab, "delta", far.spec("delta").login, more=more)
+
+    with Lab(lab_name, hosts=["alpha"]) as first:
+        use(first)
+        with Lab(f"{lab_name}-b", hosts=["alpha"]) as second:
+            use(second)
+        assert not said.exists()
+        with Lab(f"{lab_name}-c", hosts=["alpha"]) as third:
+            use(third).leave(gone=True)
+        with first.channel() as channel:
+            os.kill(channel.peer_pid(), signal.SIGKILL)
+        until(said.exists, "the last one has left", 60)
+    assert said.read_text() == "left\n"
+
+
 # ── A server inside of the lab ────────────────────────────────────────────────────────────────
 
 
