@@ -87,6 +87,7 @@ def _tunnel(record: Record, bridge: str, host: Host, peers: list[Host]) -> None:
     """Have a VXLAN (RFC 7348) between `host` and its peers, over the backbone."""
     link = link_of(record)
     if not _exists(host, link):
+        host.when_leaving(link, ["ip", "link", "del", link])
         host.run(
             ["ip", "link", "add", link, "type", "vxlan", "id", str(record.number), "local", host.address,
              "dstport", _VXLAN_PORT], check=True,
@@ -107,6 +108,7 @@ def strangers(host: Host, link: str, peers: Iterable[Host]) -> list[Host]:
 def leave(record: Record, host: Host) -> None:
     """Take the link to the other hosts away."""
     host.run(["ip", "link", "del", link_of(record)])
+    host.when_leaving(link_of(record))
 
 
 def lead_to(record: Record, home: Host, others: Iterable[Host]) -> None:

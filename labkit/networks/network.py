@@ -192,10 +192,7 @@ class Network:
         others = self._networks.others_than(host.name, record.hosts)
         _segments.check(record, host, others)
         if not host.libvirt.has_network(self.name):
-            host.when_leaving(
-                f"network-{self.name}", ["virsh", "net-destroy", self.uuid],
-                *([["ip", "link", "del", _segments.link_of(record)]] if host.wire else []),
-            )  # fmt: skip
+            host.when_leaving(f"network-{self.name}", ["virsh", "net-destroy", self.uuid])
             host.libvirt.define_network(tostring(self._element(at_home=at_home), encoding="unicode"))
         elif host.libvirt.network(self.name).uuid != self.uuid:
             raise NameInUse(
