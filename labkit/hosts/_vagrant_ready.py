@@ -50,7 +50,7 @@ def add_box(home: Path, made: box.Box) -> None:
     folder = home / "boxes" / made.name.replace("/", "-VAGRANTSLASH-") / box.VERSION
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "libvirt"
-    if link.is_symlink() or not link.exists():
+    if not link.exists() or (link.is_symlink() and link.readlink() != made.folder):
         link.unlink(missing_ok=True)
         link.symlink_to(made.folder)
 
