@@ -80,7 +80,6 @@ class RemoteServer(Server):
         self.forwards: dict[str, str] = {}
         self.count = 0
         self.leaving_until = 0.0
-        self.has_left = False
         self.in_use = _use(config["in_use"]) if config.get("in_use") else -1
         super().__init__(config["socket"])
         self._take_back_half_made()
@@ -107,7 +106,6 @@ class RemoteServer(Server):
 
     def leave(self, why: str) -> None:
         """Remove from the server what there is of the host, then end; no longer than a minute."""
-        self.has_left = True
         if self.config["stays"]:  # the server ends with the lab, or is found again by another
             self.ending = why
         elif not self.leaving_until:
@@ -314,7 +312,7 @@ class RemoteServer(Server):
 
     def afterwards(self) -> None:
         """Once what the lab had there is removed: do what is to be done when no lab uses the server any more."""
-        if not self.has_left or self.in_use < 0:
+        if not self.leaving_until or self.in_use < 0:
             return
         with contextlib.suppress(BlockingIOError):  # another lab uses it
             fcntl.flock(self.in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -361,8 +361,9 @@ class Networks:
                     f"the network {name} has machines: {', '.join(record.leases)}",
                     hint="destroy or detach() them first",
                 )
+            uuid = self[name].uuid
             for host in self.living(record.hosts):
-                host.libvirt.remove_network(self[name].uuid)
+                host.libvirt.remove_network(uuid)
                 _segments.leave(record, host)
                 host.when_leaving(f"network-{name}")
             if record.mode == "routed":
