@@ -47,6 +47,8 @@ _PHASES = {
     "Machine booted": "setting up its networks",
     "Running provisioner": "provisioning",
 }
+# What may become of a machine that outlives the lab, and by which command of virsh.
+AT_END = {"suspend": "managedsave", "halt": "shutdown", "keep": "domstate"}
 _NEW, _COPY = "new", "copy"  # what is being made
 _NO_PROGRAM = 127
 _NO_LIBVIRT = (
@@ -410,10 +412,9 @@ class VagrantProject:
             fcntl.flock(lock, fcntl.LOCK_SH)
             yield
 
-    def way_down(self, name: str, verb: str) -> list[str]:
-        """The command that takes a running machine down: "suspend", "halt", or "keep", which does nothing."""
-        known = {"suspend": "managedsave", "halt": "shutdown"}
-        return _vagrant_ready.virsh(known[verb], f"{_PREFIX}{name}") if verb in known else ["true"]
+    def at_end(self, name: str, verb: str) -> list[str]:
+        """The command that does with a running machine what one of `AT_END` says."""
+        return _vagrant_ready.virsh(AT_END[verb], f"{_PREFIX}{name}")
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:

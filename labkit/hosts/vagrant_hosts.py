@@ -22,14 +22,13 @@ from ._login import Login
 from ._remotes import Note
 from .acceleration import acceleration
 from .remote import CONNECT_VM_S, RemoteHost
-from .vagrant import SshConfig, VagrantProject, VagrantState
+from .vagrant import AT_END, SshConfig, VagrantProject, VagrantState
 
 if TYPE_CHECKING:
     from ..lab import Lab
     from .base import Host
 
 CARRIER = "carrier"
-_ENDS = ("suspend", "halt", "keep")
 # QEMU cannot load the state of an emulated processor that was in a guest of its own when it was saved ("vCPU set in
 # guest-mode"). So nobody's guest runs at that moment; the list of those that are to go on is in the saved memory.
 _HOLD = """
@@ -75,9 +74,9 @@ class Vagrant:
     at_end: str = "suspend"
 
     def __post_init__(self) -> None:
-        if self.at_end not in _ENDS:
+        if self.at_end not in AT_END:
             raise InvalidValue(f"{ascii(self.at_end)[:40]} is not what can become of a host",
-                               hint=f"give at_end one of {', '.join(_ENDS)}")  # fmt: skip
+                               hint=f"give at_end one of {', '.join(AT_END)}")  # fmt: skip
 
     def names(self) -> tuple[str, ...]:
         """The hosts that it describes; raises `InvalidFile` for a mistake in ``hosts.yml``."""
@@ -96,7 +95,7 @@ class Vagrant:
                 more |= {"carrier_name": carrier.name, "way": carrier.address, "subnet": str(_vagrant_ready.SUBNET)}
             else:
                 more |= {"wire": VagrantHost.provider, "in_use": str(project.in_use(name)),
-                         "after": project.way_down(name, self.at_end), "connect_s": CONNECT_VM_S}  # fmt: skip
+                         "after": project.at_end(name, self.at_end), "connect_s": CONNECT_VM_S}  # fmt: skip
             host = _kind(more).start(
                 lab, name, _login(config, project.identity(name)), provider=VagrantHost.provider,
                 address=config.address, carrier=carrier, more=more,
